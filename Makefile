@@ -1,0 +1,58 @@
+# Bare `make` explains the targets.
+
+PYTHON ?= python3
+WEIGHTS ?= random
+PYTEST ?=
+
+.PHONY: help demo test lint format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo                 extract the features of sample_images, with random weights"
+	@echo "make demo WEIGHTS=keras   the same with the real ones (downloads 553 MB once)"
+	@echo "make test                 run the tests; PYTEST='-k name' picks some"
+	@echo "make lint                 check style (ruff) and types (mypy)"
+	@echo "make format               put the code into the one style"
+	@echo "make clean                remove what the others have made"
+	@echo
+	@echo "Each sets up what it needs in .venv; PYTHON=python3.12 chooses the interpreter."
+
+demo: .venv/installed
+	@mkdir -p .demo
+	.venv/bin/vggfeat extract sample_images -o .demo/feats.npy --weights $(WEIGHTS)
+	@echo; echo "What it wrote:"; ls -l .demo
+	@echo; echo "Which row is which image (.demo/feats.index.csv):"; head -n 6 .demo/feats.index.csv
+	@echo; echo "In Python:"
+	@.venv/bin/python -c "from vggfeat import load_features; \
+	vectors, paths = load_features('.demo/feats.npy'); \
+	print(' ', vectors.shape, vectors.dtype); \
+	print(' ', paths[0], vectors[0, :6].round(2))"
+
+test: .venv/installed-dev
+	.venv/bin/python -m pytest $(PYTEST)
+
+lint: .venv/installed-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/installed-dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find vggfeat tests -name __pycache__ -type d -exec rm -rf {} +
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	@echo "Installing vggfeat into .venv (TensorFlow is large: a few minutes the first time)"
+	.venv/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/bin/python
+	@echo "Installing vggfeat and its tests into .venv (a few minutes the first time)"
+	.venv/bin/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/installed

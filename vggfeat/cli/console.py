@@ -1,0 +1,114 @@
+"""What the user sees of a run, all of it on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vggfeat.run import Watcher
+
+if TYPE_CHECKING:
+    from vggfeat.outcome import Failure
+
+_FAILURES_SHOWN = 10
+_FIRST_LINE_AFTER = 10.0  # seconds; then twice as long each time, up to:
+_LINES_APART = 600.0
+
+
+class Console(Watcher):
+    """A progress bar on a terminal, a plain line now and then elsewhere, nothing if quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._failures = 0
+        self._lines = _Lines(self.note)
+
+    def note(self, message: str) -> None:
+        if self._quiet:
+            return
+        line = f"vggfeat: {message}"
+        if self._bar is not None:
+            self._bar.clear()
+            click.echo(line, err=True)
+            self._bar.refresh()
+        else:
+            click.echo(line, err=True)
+
+    def fetching(self, done: int, total: int | None) -> None:
+        if self._bar is None:
+            self._open_bar(total, desc="weights", unit="B", unit_scale=True, initial=done)
+        elif not self._quiet:
+            self._bar.update(done - self._bar.n)
+        if total is not None and done >= total:
+            self.stop()
+
+    def start(self, total: int | None) -> None:
+        self._open_bar(total, unit=" images")
+        self._lines.start(total)
+
+    def advance(self, images: int) -> None:
+        if self._bar is not None:
+            self._bar.update(images)
+        else:
+            self._lines.advance(images)
+
+    def failed(self, failure: Failure) -> None:
+        self._failures += 1
+        if self._failures <= _FAILURES_SHOWN:
+            self.note(f"{failure.name}: {failure.reason}")
+        elif self._failures == _FAILURES_SHOWN + 1:
+            self.note("more images fail; not all are shown here")
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _open_bar(self, total: int | None, **options: Any) -> None:
+        if self._quiet or not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, leave=False, dynamic_ncols=True, smoothing=0.1, **options)
+
+
+class _Lines:
+    """Progress where nothing can be drawn over: rare lines, rarer as the run gets longer."""
+
+    def __init__(self, say: Any) -> None:
+        self._say = say
+
+    def start(self, total: int | None) -> None:
+        self._total = total
+        self._done = 0
+        self._started = time.monotonic()
+        self._wait = _FIRST_LINE_AFTER
+        self._next = self._started + self._wait
+
+    def advance(self, images: int) -> None:
+        self._done += images
+        now = time.monotonic()
+        if now < self._next or self._done == self._total:
+            return
+        self._wait = min(2 * self._wait, _LINES_APART)
+        self._next = now + self._wait
+        rate = self._done / (now - self._started)
+        if self._total is None:
+            self._say(f"{self._done:,} images, {rate:.1f} images/s")
+        else:
+            left = duration((self._total - self._done) / rate)
+            self._say(f"{self._done:,} of {self._total:,} images, {rate:.1f} images/s, {left} left")
+
+
+def duration(seconds: float) -> str:
+    """`9.5 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,102 @@
+"""`vggfeat extract`: the main job."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from vggfeat.cli.options import quiet_option, verbose_option, weights_option
+from vggfeat.engines import NAMES
+from vggfeat.errors import EXIT_DONE, EXIT_SOME_IMAGES_FAILED
+from vggfeat.sinks import FORMS, STDOUT
+from vggfeat.sources import STDIN
+from vggfeat.vgg16 import SIZE
+
+EPILOG = """\b
+Examples:
+  vggfeat extract ./imgs -o feats.npy
+  vggfeat extract a.jpg b.jpg ./more -o feats.csv
+  find . -name '*.jpg' -print0 | vggfeat extract -0 - -o - >feats.csv
+
+\b
+Beside feats.npy it writes:
+  feats.index.csv   row,path,size,mtime_ns
+  feats.json        what made it: weights, layer, preprocessing, versions, counts
+  feats.failed.csv  path,reason of each image that failed, if any did (exit code 3)
+"""
+
+
+@click.command(epilog=EPILOG, no_args_is_help=True)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="FILE", required=True, help="File to write; - for stdout.")
+@weights_option
+@click.option(
+    "--layer", type=click.Choice(["fc7", "fc6"]), default="fc7", show_default=True,
+    help="Which layer's output, after its ReLU.",
+)  # fmt: skip
+@click.option("--format", "form", type=click.Choice(list(FORMS)), help="[default: by FILE's name]")
+@click.option("-0", "--null", is_flag=True, help="Paths on stdin end in NUL (find -print0).")
+@click.option(
+    "--resize", type=click.IntRange(min=SIZE), default=256, show_default=True, metavar="PIXELS",
+    help=f"Smaller side before the central {SIZE}x{SIZE} is cut out; {SIZE} crops the most.",
+)  # fmt: skip
+@click.option("--strict", is_flag=True, help="End at the first image that fails; write nothing.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N",
+    help="Images computed at once; changes speed and memory, not the vectors.",
+)  # fmt: skip
+@click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True)
+@quiet_option
+@verbose_option
+def extract(
+    inputs: tuple[str, ...],
+    output: str,
+    weights: str | None,
+    layer: str,
+    form: str | None,
+    null: bool,
+    resize: int,
+    strict: bool,
+    batch_size: int,
+    engine: str,
+    quiet: bool,
+) -> int:
+    """Write one vector for each image of INPUT...: files, folders (with all below them), or - for
+    a list of paths on stdin. Rows are in the order of the inputs, folders in natural order.
+    """
+    if null and STDIN not in inputs:
+        raise click.UsageError("-0 is about a list on stdin: add - to the inputs")
+    if output == STDOUT and form == "npy" and sys.stdout.isatty():
+        raise click.UsageError("an .npy file is not for terminals: redirect it, or write CSV")
+
+    from vggfeat import run
+    from vggfeat.cli.console import Console, duration
+
+    console = Console(quiet=quiet)
+    report = run.extract(
+        inputs,
+        output,
+        weights=weights,
+        layer=layer,
+        engine=engine,
+        batch_size=batch_size,
+        resize=resize,
+        form=form,
+        strict=strict,
+        nul_separated=null,
+        watcher=console,
+    )
+    shape = ",".join(map(str, (report.rows, *report.shape)))
+    where = "stdout" if output == STDOUT else output
+    rate = report.rows / report.seconds if report.seconds else 0.0
+    console.note(
+        f"{where}: {layer} of {report.rows:,} images, float32 [{shape}], "
+        f"in {duration(report.seconds)} ({rate:.1f} images/s)"
+    )
+    if report.skipped:
+        console.note(f"skipped in folders: {report.skipped}")
+    if report.failed:
+        listed = "" if output == STDOUT else ": see the .failed.csv beside the output"
+        console.note(f"{report.failed:,} images failed{listed}")
+    return EXIT_SOME_IMAGES_FAILED if report.failed else EXIT_DONE

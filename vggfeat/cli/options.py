@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def weights_option(command: F) -> F:
+    """`--weights`: which network."""
+    return click.option(
+        "-w",
+        "--weights",
+        metavar="NAME|FILE",
+        help="Weights: a name in the store, a file, 'keras' or 'random'.  "
+        "[default: $VGGFEAT_WEIGHTS, else those in the store, else Keras' file, downloaded]",
+    )(command)
+
+
+def quiet_option(command: F) -> F:
+    """`-q`: nothing but errors on stderr."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(command)
+
+
+def verbose_option(command: F) -> F:
+    """`-v`: what is of use to who looks for a fault."""
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_verbosity,
+        help="Show tracebacks of errors, and warnings of libraries.",
+    )(command)
+
+
+class Verbosity:
+    """Whether `-v` was given: asked when an error is shown, after the command has ended."""
+
+    verbose = False
+
+
+def _set_verbosity(context: click.Context, parameter: click.Parameter, verbose: bool) -> None:
+    Verbosity.verbose = verbose
+    if not verbose:
+        warnings.simplefilter("ignore")

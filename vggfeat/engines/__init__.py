@@ -1,0 +1,70 @@
+"""What computes the features: one file an engine, and the table that chooses among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vggfeat import vgg16
+from vggfeat.errors import VggfeatError, WeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vggfeat.weights.canonical import Weights
+
+NAMES = ("auto", "tensorflow")
+
+
+class Engine(Protocol):
+    """A network that is ready to run, up to one layer.
+
+    The work is cut in two. `image_stage` is what is done to one image, called in the worker
+    threads right after decoding; `batch_stage` what is done to a batch of its results.
+    """
+
+    name: str
+    version: str
+    shape: tuple[int, ...]  # of one image's features
+    batches_in_flight: int  # how many calls of `batch_stage` may run side by side
+
+    def image_stage(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """uint8 `[224,224,3]` RGB -> one array."""
+
+    def padded_rows(self, rows: int, batch_size: int) -> int:
+        """How many rows a batch of `rows` is to be padded to, for bits that do not depend on it."""
+
+    def batch_stage(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """`[n, ...]` stacked results of `image_stage` -> float32 `[n, *shape]`."""
+
+
+def check_reaches(weights: Weights, layer: str) -> None:
+    """See that a layer is known and that the weights reach up to it.
+
+    Raises:
+        VggfeatError: there is no such layer.
+        WeightsError: layers are missing from the weights.
+    """
+    if layer not in vgg16.OUTPUTS:
+        raise VggfeatError(f"no layer {layer!r}; there are {', '.join(vgg16.OUTPUTS)}")
+    lacking = [part for part in vgg16.OUTPUTS[layer] if part not in weights.layers]
+    if lacking:
+        raise WeightsError(
+            f"{layer} cannot be computed: the weights ({weights.source}) hold no "
+            f"{' and no '.join(lacking)}; give a file with the fully connected layers, such as "
+            "Keras' without 'notop' in its name (vggfeat weights download)"
+        )
+
+
+def create(name: str, weights: Weights, layer: str) -> Engine:
+    """Make the engine of that name (`auto`: the best one here) ready for one layer.
+
+    Raises:
+        VggfeatError: there is no such engine, it cannot be loaded, or `check_reaches` does.
+    """
+    check_reaches(weights, layer)
+    if name in ("auto", "tensorflow"):
+        from vggfeat.engines.tensorflow import TensorFlowEngine
+
+        return TensorFlowEngine(weights, layer)
+    raise VggfeatError(f"no engine {name!r}; there are {', '.join(NAMES)}")

@@ -1,0 +1,118 @@
+"""The Python interface: images in memory or on disk in, an array of vectors out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vggfeat import engines, pipeline
+from vggfeat.errors import ImageError
+from vggfeat.outcome import Failure
+from vggfeat.preprocess import RESIZE, ImageData
+from vggfeat.sources import ImageRef, Source
+from vggfeat.sources.files import LocalFile
+from vggfeat.vgg16 import SIZE
+from vggfeat.weights import Weights, choose
+
+ImageLike: TypeAlias = "str | os.PathLike[str] | ImageData"
+
+
+class Extractor:
+    """A frozen VGG16 that turns images into vectors.
+
+        extractor = Extractor(weights="vgg_16.ckpt", layer="fc7")
+        vectors = extractor(["a.jpg", "b.jpg"])
+
+    Args:
+        weights: a name in the store, a file of any known form, or `Weights`; None for the
+            default that the command would take.
+        layer: `fc7`, `fc6` or `pool5`, each after its ReLU.
+        engine: `auto` or `tensorflow`.
+        batch_size: images computed at once. It changes speed and memory, not the vectors.
+        resize: length of the smaller side before the central 224x224 is cut out, in pixels.
+
+    Raises:
+        WeightsError: no such weights, no VGG16, or the layer is not in them.
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] | Weights | None = None,
+        layer: str = "fc7",
+        *,
+        engine: str = "auto",
+        batch_size: int = 16,
+        resize: int = RESIZE,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, it must be at least 1")
+        if resize < SIZE:
+            raise ValueError(f"resize is {resize}: the crop takes {SIZE}, so that is the least")
+        self.weights = choose(weights)
+        self.layer = layer
+        self.batch_size = batch_size
+        self.resize = resize
+        self.engine = engines.create(engine, self.weights, layer)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one image's features: `(4096,)` for the fc7 of a full-size VGG16."""
+        return self.engine.shape
+
+    def __call__(self, images: ImageLike | Iterable[ImageLike]) -> NDArray[np.float32]:
+        """Features of images, in their order: float32 `[n,4096]`, or `[n,7,7,512]` of pool5.
+
+        Args:
+            images: one image or many. Each is a path, the bytes of an image file, a PIL
+                image, or a uint8 array `[h,w]`, `[h,w,3]` (RGB) or `[h,w,4]` (RGBA). An array
+                of 224x224x3 is taken as it is; whatever else is resized and center-cropped,
+                because fc6 covers exactly the 7x7 positions that 224 pixels leave.
+
+        Raises:
+            ImageError: an image cannot be read; the message says which.
+            TypeError: something is no image at all.
+        """
+        if _is_one_image(images):
+            images = [images]  # type: ignore[list-item]
+        refs = (_ref(number, image) for number, image in enumerate(images))  # type: ignore[arg-type]
+        rows = []
+        for outcomes in pipeline.run(
+            refs, self.engine, batch_size=self.batch_size, resize=self.resize
+        ):
+            for outcome in outcomes:
+                if isinstance(outcome, Failure):
+                    raise ImageError(f"{outcome.name}: {outcome.reason}")
+                rows.append(outcome.features)
+        return np.stack(rows) if rows else np.empty((0, *self.shape), np.float32)
+
+
+class _InMemory(NamedTuple):
+    """An image that needs no reading."""
+
+    name: str
+    data: ImageData
+
+    def read(self) -> Source:
+        return Source(self.data)
+
+
+def _ref(number: int, image: ImageLike) -> ImageRef:
+    if isinstance(image, (str, os.PathLike)):
+        return LocalFile(os.fspath(image))
+    if isinstance(image, (bytes, Image.Image, np.ndarray)):
+        return _InMemory(f"image {number}", image)
+    raise TypeError(
+        f"image {number} is {type(image).__name__}: give a path, the bytes of an image file, a "
+        "PIL image or a uint8 array"
+    )
+
+
+def _is_one_image(images: object) -> bool:
+    if isinstance(images, np.ndarray):
+        return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
+    return isinstance(images, (str, os.PathLike, bytes, Image.Image))

@@ -1,0 +1,129 @@
+"""Image files and folders of them.
+
+Folders are walked in natural order (`img2` before `img10`), symbolic links followed, loops
+cut. Names that are not valid in the file system's encoding pass through as Python's
+surrogate escapes and come out as the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from natsort import natsort_keygen
+
+from vggfeat.errors import ImageError, describe_os_error
+from vggfeat.sources.base import Source
+
+MAX_BYTES = 1 << 30
+
+# What counts as an image in a folder. A file that is named outright is always tried.
+# HEIC is here although it cannot be read: a phone's photographs must not vanish in silence.
+SUFFIXES = frozenset(
+    ".apng .avif .avifs .bmp .dcx .dds .dib .gif .heic .heif .hif .icns .ico .j2c .j2k .jfif"
+    " .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .mpo .pbm .pcx .pfm .pgm .png .pnm .ppm .psd .qoi"
+    " .sgi .tga .tif .tiff .webp".split()
+)
+
+_natural = natsort_keygen()
+
+
+@dataclass
+class Skipped:
+    """Entries of folders that were passed over."""
+
+    hidden: int = 0
+    not_images: int = 0
+    loops: int = 0
+
+    def __str__(self) -> str:
+        counts = {
+            "hidden": self.hidden,
+            "not an image": self.not_images,
+            "a symlink loop": self.loops,
+        }
+        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
+
+class LocalFile(NamedTuple):
+    """An image file on this machine."""
+
+    name: str
+
+    def read(self) -> Source:
+        if not stat.S_ISREG(os.stat(self.name).st_mode):
+            raise ImageError("not a regular file")
+        with open(self.name, "rb") as file:
+            info = os.fstat(file.fileno())
+            if info.st_size > MAX_BYTES:
+                raise ImageError(f"too large: {info.st_size:,} bytes, the limit is {MAX_BYTES:,}")
+            return Source(file.read(), info.st_size, info.st_mtime_ns)
+
+
+class UnreadableFolder(NamedTuple):
+    """A folder whose images cannot be known: one failure in their place."""
+
+    name: str
+    error: OSError
+
+    def read(self) -> Source:
+        raise ImageError(f"the folder cannot be listed: {describe_os_error(self.error)}")
+
+
+def missing(path: str) -> bool:
+    """Whether nothing is at the path, not even a broken link. An odd path is not missing."""
+    try:
+        return not os.path.lexists(path)
+    except ValueError:
+        return False
+
+
+def expand(path: str, skipped: Skipped) -> Iterator[LocalFile | UnreadableFolder]:
+    """The images at a path: the file itself, or those below the folder in natural order."""
+    try:
+        info = os.stat(path)
+    except (OSError, ValueError):
+        yield LocalFile(path)
+        return
+    if stat.S_ISDIR(info.st_mode):
+        yield from _walk(path, {(info.st_dev, info.st_ino)}, skipped)
+    else:
+        yield LocalFile(path)
+
+
+def _walk(
+    folder: str, above: set[tuple[int, int]], skipped: Skipped
+) -> Iterator[LocalFile | UnreadableFolder]:
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=_order)
+    except OSError as error:
+        yield UnreadableFolder(folder, error)
+        return
+    for entry in entries:
+        path = os.path.join(folder, entry.name)
+        if entry.name.startswith("."):
+            skipped.hidden += 1
+        elif entry.is_dir():
+            info = entry.stat()
+            if (info.st_dev, info.st_ino) in above:
+                skipped.loops += 1
+            else:
+                yield from _walk(path, above | {(info.st_dev, info.st_ino)}, skipped)
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and _may_be_read(entry):
+            yield LocalFile(path)
+        else:
+            skipped.not_images += 1
+
+
+def _order(entry: os.DirEntry[str]) -> tuple[object, str]:
+    # The name itself decides between names that are naturally equal: `1.jpg` and `01.jpg`.
+    return _natural(entry.name), entry.name
+
+
+def _may_be_read(entry: os.DirEntry[str]) -> bool:
+    """Regular files, and broken links: an image that is gone is a failure, not a silence."""
+    return entry.is_file() or entry.is_symlink()

@@ -1,0 +1,102 @@
+"""Which weights a run takes, and where they come from when they are not here yet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vggfeat.errors import WeightsError
+from vggfeat.weights import formats, store
+from vggfeat.weights.canonical import Weights
+from vggfeat.weights.published import in_keras_cache, keras_file
+from vggfeat.weights.random import random_weights
+
+if TYPE_CHECKING:
+    from vggfeat.weights.download import OnProgress
+
+RANDOM = "random"
+KERAS = "keras"
+
+__all__ = ["KERAS", "RANDOM", "Weights", "choose", "from_keras", "named"]
+
+
+def _no_progress(done: int, total: int | None) -> None:
+    pass
+
+
+def choose(
+    spec: str | os.PathLike[str] | Weights | None = None, on_progress: OnProgress = _no_progress
+) -> Weights:
+    """The weights of a run: those asked for, else `$VGGFEAT_WEIGHTS`, else the default.
+
+    The default is `keras` where the store has it, else the only trained weights of the
+    store, else Keras' published file: from Keras' own cache if it is there, else downloaded.
+
+    Raises:
+        WeightsError: there are none, or several to choose from.
+    """
+    if isinstance(spec, Weights):
+        return spec
+    asked = os.fspath(spec) if spec else os.environ.get("VGGFEAT_WEIGHTS")
+    return named(asked or default_name() or KERAS, on_progress)
+
+
+def default_name() -> str | None:
+    """The name in the store that is taken when none is asked for."""
+    names = [name for name in store.names() if name != RANDOM]
+    if KERAS in names or not names:
+        return KERAS if names else None
+    if len(names) > 1:
+        raise WeightsError(
+            f"the store has several weights: choose with --weights, one of {', '.join(names)}"
+        )
+    return names[0]
+
+
+def named(spec: str, on_progress: OnProgress = _no_progress) -> Weights:
+    """Weights by name or file. A name goes before a file of that name: write `./name` for it.
+
+    `random` and `keras` are made or fetched when they are first asked for.
+
+    Raises:
+        WeightsError: no such weights.
+    """
+    if store.contains(spec):
+        return store.open_weights(spec)
+    if spec == RANDOM:
+        return _kept(random_weights(), RANDOM)
+    if spec == KERAS:
+        return from_keras(on_progress)
+    path = Path(spec)
+    if not path.exists() and not formats.slim.recognise(path):
+        names = ", ".join(store.names()) or "it is empty"
+        raise WeightsError(f"{spec}: no such file, and no such name in the store ({names})")
+    return formats.read(path)
+
+
+def from_keras(on_progress: OnProgress = _no_progress) -> Weights:
+    """Keras' published file, from Keras' cache or its address, kept in the store as `keras`.
+
+    Raises:
+        WeightsError: it cannot be had.
+    """
+    file = keras_file()
+    cached = in_keras_cache(file)
+    if cached is not None:
+        return _kept(formats.read(cached), KERAS)
+    from vggfeat.weights.download import download
+
+    target = store.folder() / file.name
+    download(file, target, on_progress)
+    kept = store.save(formats.read(target), KERAS)
+    target.unlink(missing_ok=True)
+    return kept
+
+
+def _kept(weights: Weights, name: str) -> Weights:
+    """Weights from the store from now on; as they are where the store cannot be written."""
+    try:
+        return store.save(weights, name)
+    except WeightsError:
+        return weights
