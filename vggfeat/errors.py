@@ -15,6 +15,12 @@ class VggfeatError(Exception):
     exit_code = EXIT_FAILED
 
 
+class UsageError(VggfeatError):
+    """What was asked for cannot be."""
+
+    exit_code = EXIT_USAGE
+
+
 class WeightsError(VggfeatError):
     """Weights that cannot be found, read, or are no VGG16."""
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from vggfeat.errors import ImageError, describe_os_error
 from vggfeat.vgg16 import SIZE, text
@@ -27,7 +27,18 @@ MAX_PIXELS = 178_956_970  # Pillow's own bound on decompression bombs: half a GB
 
 # Decoders left out: EPS starts Ghostscript on the file, and these others read no pixels.
 _REFUSED_FORMATS = frozenset({"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"})
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+# What turns the stored pixels upright, for each EXIF orientation but the first.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def preprocess(image: ImageData, resize: int = RESIZE) -> NDArray[np.uint8]:
@@ -133,13 +144,18 @@ def crop_box(width: int, height: int, resize: int) -> tuple[float, float, float,
 
 def upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation means it to be seen."""
+    image.load()  # Pillow turns a TIFF by itself while it loads it, and drops the tag then
     try:
-        return ImageOps.exif_transpose(image)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
     except (OSError, MemoryError):
         raise
     except Exception:
         # Unreadable EXIF is a flaw of the metadata: the pixels are as good as without any.
         return image
+    # Not ImageOps.exif_transpose: it writes the EXIF anew as well, and fails where another
+    # tag of it is odd.
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -147,13 +163,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
     image.load()
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bits(image)
-    if image.mode == "LAB":
-        from PIL import ImageCms
-
-        to_srgb = ImageCms.buildTransform(
-            ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
-        )
-        return ImageCms.applyTransform(image, to_srgb) or image
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -164,11 +173,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def _to_8_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits, or of floats in 0..1 or 0..255, as 8-bit grey.
 
-    16 bits keep their high byte, as Pillow does with 16-bit colour.
+    16 bits keep their high byte, as Pillow does with 16-bit colour. 32-bit integers are taken
+    for 16 bits, or for 8 where none is larger.
     """
     pixels = np.asarray(image)
     if image.mode == "F":
         pixels = np.nan_to_num(pixels)
         grey = pixels * 255 if pixels.max() <= 1 else pixels
         return Image.fromarray(grey.clip(0, 255).astype(np.uint8))
-    return Image.fromarray((pixels.clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8))
+    pixels = pixels.clip(0, 65535)
+    is_8_bits = image.mode == "I" and pixels.max() <= 255
+    return Image.fromarray((pixels if is_8_bits else pixels >> 8).astype(np.uint8))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
@@ -14,11 +13,11 @@ from typing import NamedTuple
 
 from vggfeat import engines, pipeline, sinks
 from vggfeat.engines import Engine
-from vggfeat.errors import VggfeatError
+from vggfeat.errors import UsageError, VggfeatError
 from vggfeat.outcome import Failure, Outcome
 from vggfeat.preprocess import RESIZE
 from vggfeat.sinks.files import FileSink, check_free
-from vggfeat.sinks.stdout import StreamSink
+from vggfeat.sinks.stdout import StdoutSink
 from vggfeat.sources import Inputs, open_inputs
 from vggfeat.vgg16 import SIZE
 from vggfeat.weights import Weights, choose
@@ -102,9 +101,9 @@ def extract(
     watcher = watcher or Watcher()
     names = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     if batch_size < 1:
-        raise VggfeatError(f"a batch size of {batch_size}: it must be at least 1")
+        raise UsageError(f"a batch size of {batch_size}: it must be at least 1")
     if resize < SIZE:
-        raise VggfeatError(f"resize to {resize}: the crop takes {SIZE}, so that is the least")
+        raise UsageError(f"resize to {resize}: the crop takes {SIZE}, so that is the least")
     target = Path(os.path.realpath(output)) if os.fspath(output) != sinks.STDOUT else None
     form = sinks.form_of(os.fspath(output), form)
     if target is not None:
@@ -117,11 +116,9 @@ def extract(
         watcher.note(f"weights are {chosen.source}")
     built = engines.create(engine, chosen, layer)
     writer = sinks.form(form)
-    sink: sinks.Sink
-    if target is None:
-        sink = StreamSink(sys.stdout.buffer, writer, built.shape)
-    else:
-        sink = FileSink(target, writer, built.shape)
+    sink: sinks.Sink = (
+        FileSink(target, writer, built.shape) if target else StdoutSink(writer, built.shape)
+    )
     try:
         watcher.start(images.total)
         outcomes = pipeline.run(images, built, batch_size=batch_size, resize=resize)

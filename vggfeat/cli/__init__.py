@@ -47,7 +47,7 @@ vggfeat.add_command(weights)
 
 def main() -> NoReturn:
     """The console script: runs the command line, dies as a Unix program does."""
-    for signum in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+    for signum in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
         if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _interrupt)
     try:
@@ -60,15 +60,10 @@ def main() -> NoReturn:
     except VggfeatError as error:
         _say(str(error), error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        _die_by("SIGPIPE")
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted")
-        _die_by("SIGINT")
     except Interrupted as interrupt:
-        name = signal.Signals(interrupt.signum).name
-        _say(f"ended by {name}")
-        _die_by(name)
+        if interrupt.signum != getattr(signal, "SIGPIPE", None):
+            _say(f"interrupted by {signal.Signals(interrupt.signum).name}")
+        _die_by(interrupt.signum)
     except MemoryError as error:
         _say("out of memory: try a smaller --batch-size", error)
         sys.exit(EXIT_FAILED)
@@ -88,12 +83,11 @@ def _say(message: str, error: BaseException | None = None) -> None:
     click.echo(f"vggfeat: {message}", err=True)
 
 
-def _die_by(name: str) -> NoReturn:
+def _die_by(signum: int) -> NoReturn:
     """End by the signal itself, so that shells and their loops see what happened.
 
     Nothing is left to do, and no thread that still computes is waited for.
     """
-    signum = getattr(signal, name, signal.SIGTERM)
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
     os._exit(128 + signum)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -72,6 +73,7 @@ def extract(
 
     from vggfeat import run
     from vggfeat.cli.console import Console, duration
+    from vggfeat.sinks.index import beside
 
     console = Console(quiet=quiet)
     report = run.extract(
@@ -97,6 +99,6 @@ def extract(
     if report.skipped:
         console.note(f"skipped in folders: {report.skipped}")
     if report.failed:
-        listed = "" if output == STDOUT else ": see the .failed.csv beside the output"
+        listed = "" if output == STDOUT else f": see {beside(Path(output)).failed}"
         console.note(f"{report.failed:,} images failed{listed}")
     return EXIT_SOME_IMAGES_FAILED if report.failed else EXIT_DONE

@@ -58,9 +58,9 @@ def list_() -> None:
 def show(weights: str) -> None:
     """Say what a network is: source, fingerprint, shapes."""
     from vggfeat.vgg16 import text
-    from vggfeat.weights import canonical, named
+    from vggfeat.weights import canonical, existing
 
-    network = named(weights)
+    network = existing(weights)
     click.echo(f"what         {network.describe()}")
     click.echo(f"source       {network.source}")
     click.echo(f"fingerprint  {network.fingerprint}")

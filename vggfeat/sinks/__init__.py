@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from vggfeat.errors import VggfeatError
+from vggfeat.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,11 +59,11 @@ def form_of(output: str, asked: str | None = None) -> str:
     """The name of the form an output is to have: as asked, else by its suffix, `csv` on stdout.
 
     Raises:
-        VggfeatError: neither says it.
+        UsageError: neither says it.
     """
     name = asked or ("csv" if output == STDOUT else Path(output).suffix[1:].lower())
     if name not in FORMS:
-        raise VggfeatError(
+        raise UsageError(
             f"{output}: the name does not say which format to write: end it in "
             f"{' or '.join('.' + known for known in FORMS)}, or add --format"
         )

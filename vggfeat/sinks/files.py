@@ -117,7 +117,10 @@ class _Lock:
         try:
             self._lock.acquire()
         except filelock.Timeout:
-            raise OutputBusyError(f"{output}: another vggfeat is writing it") from None
+            if self._path.exists():
+                raise OutputBusyError(f"{output}: another vggfeat is writing it") from None
+            # What it also says where no file can be made, as in /proc.
+            raise VggfeatError(f"{output}: no file can be made in {output.parent}") from None
         except OSError as error:
             raise VggfeatError(
                 f"{output}: cannot be written: {describe_os_error(error)}"

@@ -29,9 +29,7 @@ class Part:
         try:
             if offset is not None:
                 os.lseek(self._fd, offset, os.SEEK_SET)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
+            write_all(self._fd, data)
             os.lseek(self._fd, 0, os.SEEK_END)
         except OSError as error:
             raise self._failed(error) from error
@@ -69,6 +67,13 @@ class Part:
 
     def _failed(self, error: OSError) -> VggfeatError:
         return VggfeatError(f"{self.path}: cannot be written: {describe_os_error(error)}")
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write to a file descriptor until all is written. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)

@@ -1,51 +1,75 @@
-"""Output to a stream: the features alone, as they come where the form allows it."""
+"""Output to stdout: the features alone, as they come where the form allows it."""
 
 from __future__ import annotations
 
-import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Sequence
-from typing import BinaryIO
 
 import numpy as np
 
+from vggfeat.errors import Interrupted, VggfeatError, describe_os_error
 from vggfeat.outcome import Outcome, Row
 from vggfeat.sinks import Form
+from vggfeat.sinks.part import write_all
+
+_CHUNK = 1 << 20
 
 
-class StreamSink:
-    """Writes to a binary stream such as stdout.
+class StdoutSink:
+    """Writes to stdout, past its buffer: what was written is out.
 
     A form whose header tells the number of rows waits in a temporary file until it is known.
+
+    Raises:
+        Interrupted: nobody reads any more.
+        VggfeatError: it cannot be written for another reason.
     """
 
-    def __init__(self, stream: BinaryIO, form: Form, shape: tuple[int, ...]) -> None:
-        self._stream = stream
+    def __init__(self, form: Form, shape: tuple[int, ...]) -> None:
         self._form = form
         self._shape = shape
         self._rows = 0
-        self._body: BinaryIO = stream
-        if form.HEADER_TELLS_ROWS:
-            self._body = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the sink)
-        else:
-            stream.write(form.header(0, shape))
+        self._body = tempfile.TemporaryFile() if form.HEADER_TELLS_ROWS else None  # noqa: SIM115
+        if self._body is None:
+            _write(form.header(0, shape))
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         rows = [outcome for outcome in outcomes if isinstance(outcome, Row)]
         if not rows:
             return
         features = np.stack([row.features for row in rows])
-        self._body.write(self._form.encode([row.name for row in rows], features))
-        self._body.flush()
+        data = self._form.encode([row.name for row in rows], features)
         self._rows += len(rows)
+        if self._body is None:
+            _write(data)
+            return
+        try:
+            self._body.write(data)
+        except OSError as error:
+            raise VggfeatError(
+                f"the temporary folder {tempfile.gettempdir()} cannot be written: "
+                f"{describe_os_error(error)}; set TMPDIR to one with room"
+            ) from error
 
     def publish(self, about: dict[str, object]) -> None:
-        if self._body is not self._stream:
-            self._stream.write(self._form.header(self._rows, self._shape))
-            self._body.seek(0)
-            shutil.copyfileobj(self._body, self._stream, 1 << 20)
-            self._body.close()
-        self._stream.flush()
+        if self._body is None:
+            return
+        _write(self._form.header(self._rows, self._shape))
+        self._body.seek(0)
+        while chunk := self._body.read(_CHUNK):
+            _write(chunk)
+        self._body.close()
 
     def keep(self) -> str | None:
         return None
+
+
+def _write(data: bytes) -> None:
+    try:
+        write_all(sys.stdout.fileno(), data)
+    except BrokenPipeError:
+        raise Interrupted(signal.SIGPIPE) from None
+    except OSError as error:
+        raise VggfeatError(f"stdout: cannot be written: {describe_os_error(error)}") from error

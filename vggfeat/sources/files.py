@@ -20,6 +20,8 @@ from vggfeat.sources.base import Source
 
 MAX_BYTES = 1 << 30
 
+_Place = tuple[int, int]  # device and inode
+
 # What counts as an image in a folder. A file that is named outright is always tried.
 # HEIC is here although it cannot be read: a phone's photographs must not vanish in silence.
 SUFFIXES = frozenset(
@@ -83,40 +85,44 @@ def missing(path: str) -> bool:
 
 def expand(path: str, skipped: Skipped) -> Iterator[LocalFile | UnreadableFolder]:
     """The images at a path: the file itself, or those below the folder in natural order."""
-    try:
-        info = os.stat(path)
-    except (OSError, ValueError):
-        yield LocalFile(path)
-        return
-    if stat.S_ISDIR(info.st_mode):
-        yield from _walk(path, {(info.st_dev, info.st_ino)}, skipped)
-    else:
-        yield LocalFile(path)
-
-
-def _walk(
-    folder: str, above: set[tuple[int, int]], skipped: Skipped
-) -> Iterator[LocalFile | UnreadableFolder]:
-    try:
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=_order)
-    except OSError as error:
-        yield UnreadableFolder(folder, error)
-        return
-    for entry in entries:
-        path = os.path.join(folder, entry.name)
-        if entry.name.startswith("."):
-            skipped.hidden += 1
-        elif entry.is_dir():
-            info = entry.stat()
-            if (info.st_dev, info.st_ino) in above:
-                skipped.loops += 1
-            else:
-                yield from _walk(path, above | {(info.st_dev, info.st_ino)}, skipped)
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and _may_be_read(entry):
+    # What is to come, in reverse, with the folders above each folder.
+    ahead: list[tuple[str, frozenset[_Place] | None]] = [
+        (path, frozenset() if os.path.isdir(path) else None)
+    ]
+    while ahead:
+        path, above = ahead.pop()
+        if above is None:
             yield LocalFile(path)
-        else:
-            skipped.not_images += 1
+            continue
+        try:
+            info = os.stat(path)
+            here = (info.st_dev, info.st_ino)
+            if here in above:
+                skipped.loops += 1
+                continue
+            with os.scandir(path) as scan:
+                entries = sorted(scan, key=_order, reverse=True)
+        except OSError as error:
+            yield UnreadableFolder(path, error)
+            continue
+        for entry in entries:
+            inside = os.path.join(path, entry.name)
+            if entry.name.startswith("."):
+                skipped.hidden += 1
+            elif _is_folder(entry):
+                ahead.append((inside, above | {here}))
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and _may_be_read(entry):
+                ahead.append((inside, None))
+            else:
+                skipped.not_images += 1
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Folders and links to them. A link to itself, or one into a closed folder, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _order(entry: os.DirEntry[str]) -> tuple[object, str]:
@@ -126,4 +132,4 @@ def _order(entry: os.DirEntry[str]) -> tuple[object, str]:
 
 def _may_be_read(entry: os.DirEntry[str]) -> bool:
     """Regular files, and broken links: an image that is gone is a failure, not a silence."""
-    return entry.is_file() or entry.is_symlink()
+    return entry.is_symlink() or entry.is_file()

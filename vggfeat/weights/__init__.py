@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RANDOM = "random"
 KERAS = "keras"
 
-__all__ = ["KERAS", "RANDOM", "Weights", "choose", "from_keras", "named"]
+__all__ = ["KERAS", "RANDOM", "Weights", "choose", "existing", "from_keras", "named"]
 
 
 def _no_progress(done: int, total: int | None) -> None:
@@ -62,12 +62,17 @@ def named(spec: str, on_progress: OnProgress = _no_progress) -> Weights:
     Raises:
         WeightsError: no such weights.
     """
+    if spec == RANDOM and not store.contains(spec):
+        return _kept(random_weights(), RANDOM)
+    if spec == KERAS and not store.contains(spec):
+        return from_keras(on_progress)
+    return existing(spec)
+
+
+def existing(spec: str) -> Weights:
+    """Weights that are here already, by name or file. Raises WeightsError."""
     if store.contains(spec):
         return store.open_weights(spec)
-    if spec == RANDOM:
-        return _kept(random_weights(), RANDOM)
-    if spec == KERAS:
-        return from_keras(on_progress)
     path = Path(spec)
     if not path.exists() and not formats.slim.recognise(path):
         names = ", ".join(store.names()) or "it is empty"

@@ -13,7 +13,7 @@ from vggfeat.weights.published import PublishedFile, md5
 
 _ATTEMPTS = 5
 _TIMEOUT = 30  # seconds without a byte
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # what a connection that breaks off can lose
 
 # Called with the bytes that are there and the bytes that there will be (None: not said).
 OnProgress = Callable[[int, "int | None"], None]

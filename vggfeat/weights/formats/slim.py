@@ -59,7 +59,7 @@ def read(path: Path, *, ema: bool = False) -> Weights:
         return from_layers(layers, mean_rgb=MEAN_RGB, channels="rgb", source=source)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path}: cannot be read as a checkpoint: {error}") from error
 
 

@@ -1,0 +1,168 @@
+"""How a run ends when it is not left in peace: signals, kills, full disks, two at once."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.command import COMMAND, lines, vggfeat
+from vggfeat import load_features
+from vggfeat.features import Features
+
+ROW = 256 * 4  # bytes of one vector of the narrow network
+
+
+@pytest.fixture(autouse=True)
+def many_images(
+    tmp_path: Path, samples: list[Path], narrow_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enough images for a run that can be caught in the middle."""
+    china = next(path for path in samples if path.name == "china.jpg")
+    (tmp_path / "imgs").mkdir()
+    shutil.copy(china, tmp_path / "imgs" / "0.jpg")
+    for number in range(1, 5000):
+        os.link(tmp_path / "imgs" / "0.jpg", tmp_path / "imgs" / f"{number}.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VGGFEAT_WEIGHTS", str(narrow_file))
+
+
+def caught_in_the_middle(output: str = "f.npy") -> subprocess.Popen[bytes]:
+    """A run that has written some rows and has many to go."""
+    process = subprocess.Popen(
+        [*COMMAND, "extract", "imgs", "-o", output, "--batch-size", "4"],
+        stderr=subprocess.PIPE,
+    )
+    part = Path(f"{output}.part")
+    deadline = time.monotonic() + 60
+    while not part.exists() or part.stat().st_size < 20 * ROW:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+def kept(output: str = "f.npy") -> Features:
+    """What is in the `.part` files: read as if they had their final names."""
+    for name in (output, "f.index.csv"):
+        shutil.copy(f"{name}.part", f"kept.{name.removeprefix('f.')}")
+    return load_features("kept.npy")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_by_that_signal_and_says_what_is_kept(signum: signal.Signals) -> None:
+    process = caught_in_the_middle()
+    process.send_signal(signum)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == -signum  # a shell shows 128 + the signal's number
+    said = lines(stderr)
+    assert said[-1] == f"vggfeat: interrupted by {signum.name}"
+    assert not Path("f.npy").exists()
+    assert not Path(".f.npy.lock").exists()
+
+    vectors, paths = kept()
+    assert f"{len(vectors):,} rows are kept in" in said[-2]
+    assert len(vectors) % 4 == 0
+    assert paths == [f"imgs/{number}.jpg" for number in range(len(vectors))]
+    assert (np.asarray(vectors) == vectors[0]).all()
+
+
+def test_a_killed_run_leaves_the_old_output_and_the_next_run_is_whole() -> None:
+    vggfeat("extract", "imgs/0.jpg", "-o", "f.npy")
+    before = Path("f.npy").read_bytes()
+    process = caught_in_the_middle()
+    process.kill()
+    process.communicate()
+    assert Path("f.npy").read_bytes() == before
+    vggfeat("extract", "imgs/0.jpg", "imgs/1.jpg", "-o", "f.npy")
+    assert load_features("f.npy").paths == ["imgs/0.jpg", "imgs/1.jpg"]
+    assert sorted(os.listdir()) == ["f.index.csv", "f.json", "f.npy", "imgs"]
+
+
+def test_a_second_run_on_the_same_output_ends_with_75() -> None:
+    process = caught_in_the_middle()
+    done = vggfeat("extract", "imgs/0.jpg", "-o", "f.npy", code=75)
+    assert lines(done.stderr)[-1].endswith("f.npy: another vggfeat is writing it")
+    assert process.poll() is None
+    other = vggfeat("extract", "imgs/0.jpg", "-o", "other.npy")
+    assert b"other.npy: fc7 of 1 images" in other.stderr
+    process.kill()
+    process.communicate()
+
+
+def limit_file_size() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100 * ROW, 100 * ROW))
+
+
+@pytest.mark.parametrize("output", ["f.npy", "f.csv"])
+def test_an_output_that_grows_too_large_keeps_whole_rows(output: str) -> None:
+    done = vggfeat("extract", "imgs", "-o", output, code=1, preexec_fn=limit_file_size)
+    assert lines(done.stderr)[-1].endswith(f"{output}.part: cannot be written: File too large")
+    assert not Path(output).exists()
+    if output == "f.npy":
+        assert 80 <= len(kept().vectors) < 100
+    else:
+        *rows, end = Path("f.csv.part").read_bytes().split(b"\n")
+        assert end == b""
+        assert all(row.count(b",") == 256 for row in rows)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", mount],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip("no right to mount a small file system")
+    yield mount
+    subprocess.run(["umount", mount], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_what_fits(small_disk: Path) -> None:
+    done = vggfeat("extract", "imgs", "-o", small_disk / "f.npy", code=1)
+    assert lines(done.stderr)[-1].endswith("cannot be written: No space left on device")
+    os.chdir(small_disk)
+    shutil.copy("f.npy.part", "../f.npy.part")
+    shutil.copy("f.index.csv.part", "../f.index.csv.part")
+    os.chdir("..")
+    vectors, paths = kept()
+    assert len(vectors) == len(paths) > 100
+
+
+def test_a_full_stdout_is_one_sentence() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "extract", "imgs/0.jpg", "-o", "-"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert lines(done.stderr) == ["vggfeat: stdout: cannot be written: No space left on device"]
+
+
+def test_an_output_in_a_place_that_cannot_be_written_is_one_sentence() -> None:
+    done = vggfeat("extract", "imgs/0.jpg", "-o", "/proc/f.npy", code=1)
+    assert "/proc/f.npy: no file can be made in /proc" in lines(done.stderr)[-1]
+
+
+def test_a_link_as_output_is_followed() -> None:
+    Path("big").mkdir()
+    Path("f.npy").symlink_to("big/g.npy")
+    vggfeat("extract", "imgs/0.jpg", "-o", "f.npy")
+    assert Path("f.npy").is_symlink()
+    assert sorted(os.listdir("big")) == ["g.index.csv", "g.json", "g.npy"]
+    assert load_features("f.npy").paths == ["imgs/0.jpg"]
+    vggfeat("extract", "imgs/0.jpg", "-o", "f.npy")

@@ -1,0 +1,151 @@
+"""`vggfeat weights` and `vggfeat freeze` as a user runs them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import networks
+from tests.cli.command import lines, vggfeat
+from tests.weights.servers import Server, serving
+from vggfeat import vgg16
+from vggfeat.weights import store
+
+
+@pytest.fixture(scope="module")
+def keras_h5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keras") / "my_vgg.h5"
+    networks.keras_vgg16(classes=7).save(path)
+    return path
+
+
+def test_a_file_is_imported_listed_shown_and_removed(keras_h5: Path) -> None:
+    done = vggfeat("weights", "import", keras_h5)
+    assert lines(done.stderr)[0].startswith("vggfeat: my_vgg: VGG16-shaped network with layers of ")
+    assert lines(done.stderr)[0].endswith("(7 classes); use it with --weights my_vgg")
+    fingerprint = store.open_weights("my_vgg").fingerprint
+
+    (line,) = lines(vggfeat("weights", "list").stdout)
+    assert line.startswith(f"my_vgg  {fingerprint[:16]}  VGG16-shaped")
+
+    shown = lines(vggfeat("weights", "show", "my_vgg").stdout)
+    assert shown[1] == "source       Keras file my_vgg.h5"
+    assert shown[2] == f"fingerprint  {fingerprint}"
+    assert shown[3] == "mean (RGB)   123.680, 116.779, 103.939"
+    assert [line.split()[0] for line in shown[4:]] == list(vgg16.LAYERS)
+    assert shown[4].split() == ["conv1_1", "[3,3,3,4]", "[4]"]
+
+    (path,) = lines(vggfeat("weights", "path", "my_vgg").stdout)
+    assert Path(path).is_file()
+    vggfeat("weights", "remove", "my_vgg")
+    assert not Path(path).exists()
+
+
+def test_a_file_can_be_shown_without_importing_it(keras_h5: Path, narrow_file: Path) -> None:
+    for file in (keras_h5, narrow_file):
+        assert b"VGG16-shaped" in vggfeat("weights", "show", file).stdout
+    assert store.names() == []
+
+
+def test_an_imported_name_is_used_by_extract(keras_h5: Path, samples: list[Path]) -> None:
+    vggfeat("weights", "import", keras_h5, "--name", "mine")
+    by_name = vggfeat("extract", samples[0], "-o", "-", "-w", "mine").stdout
+    by_file = vggfeat("extract", samples[0], "-o", "-", "-w", keras_h5).stdout
+    assert by_name == by_file
+    assert len(by_name) > 1000
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["import", "none.h5"], 1, "none.h5: no such file"),
+        (["import", "{file}", "--name", "a/b"], 1, "'a/b' cannot be a name in the store"),
+        (["import", "{file}", "--name", "random"], 2, "'random' is the name of the random weights"),
+        (["import", "{file}", "--name", "narrow"], 1, "already has other weights named 'narrow'"),
+        (["import", "{file}", "--ema"], 1, "moving averages are a matter of TF-Slim checkpoints"),
+        (["show", "keras"], 1, "keras: no such file, and no such name in the store (narrow)"),
+        (["path", "none"], 1, "no weights named 'none' in the store"),
+        (["remove", "none"], 1, "no weights named 'none' in the store"),
+    ],
+)
+@pytest.mark.usefixtures("narrow_in_store")
+def test_what_cannot_be_is_one_sentence(
+    keras_h5: Path, args: list[str], code: int, said: str
+) -> None:
+    args = [arg.format(file=keras_h5) for arg in args]
+    done = vggfeat("weights", *args, code=code)
+    assert said in lines(done.stderr)[-1]
+    assert store.names() == ["narrow"]
+
+
+def test_damage_in_the_store_is_found_by_show(narrow_in_store: str) -> None:
+    path = store.path_of(narrow_in_store)
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 255
+    path.write_bytes(data)
+    done = vggfeat("weights", "show", narrow_in_store, code=1)
+    assert "damaged: the numbers no longer fit the fingerprint" in lines(done.stderr)[-1]
+
+
+def test_an_empty_store_says_so() -> None:
+    done = vggfeat("weights", "list")
+    assert done.stdout == b""
+    assert lines(done.stderr)[0].endswith("store is empty")
+
+
+@pytest.fixture
+def keras_server(
+    keras_h5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """A Keras whose published file is a narrow one on a server of ours."""
+    data = keras_h5.read_bytes()
+    with serving(data) as server:
+        source = tmp_path / "site" / "keras" / "src" / "applications" / "vgg16.py"
+        source.parent.mkdir(parents=True)
+        (tmp_path / "site" / "keras" / "__init__.py").touch()
+        source.write_text(
+            f"WEIGHTS_PATH = ('{server.url[:8]}'\n    '{server.url[8:]}')\n"
+            f"get_file('x', WEIGHTS_PATH, file_hash='{hashlib.md5(data).hexdigest()}')\n"
+        )
+        paths = [str(tmp_path / "site"), str(Path(__file__).parent.parent.parent)]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield server
+
+
+def test_the_published_file_is_downloaded_and_resumed(keras_server: Server) -> None:
+    keras_server.break_after = [1_000_000]
+    done = vggfeat("weights", "download")
+    assert lines(done.stderr)[-1].endswith("(7 classes); use it with --weights keras")
+    assert len(keras_server.requests) == 2
+    assert [path.name for path in store.folder().iterdir()] == ["keras.safetensors"]
+
+
+def test_a_download_that_fails_keeps_what_came_for_the_next_try(keras_server: Server) -> None:
+    content = keras_server.content
+    keras_server.break_after = [500_000, 0, 0, 0, 0]
+    done = vggfeat("weights", "download", code=1)
+    assert "Run the same again to go on" in lines(done.stderr)[-1]
+    keras_server.requests.clear()
+    vggfeat("weights", "download")
+    (start,) = keras_server.requests
+    assert start is not None
+    assert 0 < int(start.removeprefix("bytes=")[:-1]) <= 500_000 < len(content)
+
+
+def test_freeze_writes_a_graph_and_says_its_names(narrow_file: Path, tmp_path: Path) -> None:
+    done = vggfeat("freeze", "-o", tmp_path / "vgg16.pb", "-w", narrow_file)
+    assert lines(done.stderr)[-1].endswith("vgg16.pb: input images:0, outputs fc6:0, fc7:0")
+    assert (tmp_path / "vgg16.pb").stat().st_size > np.prod((1568, 256)) * 4
+
+
+def test_freeze_into_no_folder_is_one_sentence(narrow_file: Path) -> None:
+    done = vggfeat("freeze", "-o", "none/vgg16.pb", "-w", narrow_file, code=1)
+    assert lines(done.stderr) == [
+        "vggfeat: none/vgg16.pb: cannot be written: No such file or directory"
+    ]

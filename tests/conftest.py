@@ -1,0 +1,44 @@
+"""What every test starts from: a home, a store and a Keras cache of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import networks
+from vggfeat.weights import store
+from vggfeat.weights.formats import canonical
+
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("VGGFEAT_STORE", str(folder / "store"))
+    monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
+    monkeypatch.delenv("VGGFEAT_WEIGHTS", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def narrow_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow network as a file that the command takes."""
+    path = tmp_path_factory.mktemp("weights") / "narrow.safetensors"
+    canonical.write(networks.weights(), path)
+    return path
+
+
+@pytest.fixture
+def narrow_in_store(home: Path) -> str:
+    store.save(networks.weights(), "narrow")
+    return "narrow"
+
+
+@pytest.fixture(scope="session")
+def samples() -> list[Path]:
+    """All sample images, in no particular order."""
+    skipped = {".md"}
+    return sorted(p for p in SAMPLES.rglob("*") if p.is_file() and p.suffix not in skipped)
