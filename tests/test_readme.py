@@ -1,0 +1,78 @@
+"""The README runs as it is written."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import SAMPLES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow_file: Path) -> Path:
+    """Where its reader would be: pictures in ./imgs, weights at hand, the command on the path."""
+    (tmp_path / "imgs").mkdir()
+    for name, sample in (("a.jpg", "china.jpg"), ("b.jpg", "flower.jpg")):
+        shutil.copy(SAMPLES / sample, tmp_path / "imgs" / name)
+    shutil.copy(narrow_file, tmp_path / "vgg_16.ckpt")
+    (tmp_path / "vggfeat").write_text(f'#!/bin/sh\nexec {sys.executable} -m vggfeat "$@"\n')
+    (tmp_path / "vggfeat").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("VGGFEAT_WEIGHTS", str(narrow_file))
+    return tmp_path
+
+
+def test_the_commands_run_and_say_what_is_shown() -> None:
+    for block in blocks("console"):
+        for line in block.splitlines():
+            if line.startswith("$ make"):
+                assert f"\n{line.removeprefix('$ make ')}:" in (ROOT / "Makefile").read_text()
+            elif line.startswith("$ "):
+                done = subprocess.run(
+                    line[2:], shell=True, capture_output=True, text=True, check=False
+                )
+                assert done.returncode == 0, done.stderr
+            else:
+                assert said(line) == said(done.stderr.strip())
+
+
+def said(line: str) -> str:
+    """A message without the numbers that differ from run to run."""
+    return re.sub(r"[\d,.]+( min [\d]+)?( s\b)?", "N", line)
+
+
+def test_the_python_runs(narrow_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vggfeat.cli import vggfeat
+
+    vggfeat.main(["freeze", "-o", "vgg16_fc7.pb"], standalone_mode=False)
+    names: dict[str, object] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert np.shape(names["fc7"]) == (2, 256)
+
+
+def test_the_exit_codes_are_those_of_the_help() -> None:
+    from vggfeat.cli import EPILOG
+
+    told = re.findall(r"^\| (\d+)[,\d ]* \|", README, re.M)
+    assert told == re.findall(r"^  (\d+)  ", EPILOG, re.M)
+
+
+def test_every_file_it_names_is_there() -> None:
+    for name in ("sample_images/LICENSES.md", "LICENSE", "CHANGELOG.md", "Makefile"):
+        assert (ROOT / name).is_file()
