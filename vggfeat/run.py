@@ -91,7 +91,7 @@ def extract(
         batch_size: images computed at once. It changes speed and memory, not the vectors.
         resize: length of the smaller side before the central 224x224 is cut out, in pixels.
         form: `npy` or `csv`; None to go by the output's name.
-        strict: end at the first image that fails, with nothing written.
+        strict: end at the first image that fails, without an output.
         nul_separated: paths on stdin end in NUL, not in a newline.
         watcher: told how it goes.
 
@@ -126,8 +126,8 @@ def extract(
         report = report._replace(output=os.fspath(output), shape=built.shape)
         if report.rows + report.failed == 0:
             raise _no_images(images)
-        if images.total not in (None, report.rows + report.failed):
-            raise AssertionError(f"{report} of {images.total} inputs")
+        if images.taken != report.rows + report.failed:
+            raise AssertionError(f"{report} of {images.taken} inputs")
         sink.publish(_about(report, form, layer, resize, built, chosen))
     except BaseException:
         if kept := sink.keep():

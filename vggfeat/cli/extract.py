@@ -42,7 +42,9 @@ Beside feats.npy it writes:
     "--resize", type=click.IntRange(min=SIZE), default=256, show_default=True, metavar="PIXELS",
     help=f"Smaller side before the central {SIZE}x{SIZE} is cut out; {SIZE} crops the most.",
 )  # fmt: skip
-@click.option("--strict", is_flag=True, help="End at the first image that fails; write nothing.")
+@click.option(
+    "--strict", is_flag=True, help="End at the first image that fails, without an output."
+)
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N",
     help="Images computed at once; changes speed and memory, not the vectors.",

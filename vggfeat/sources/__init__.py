@@ -24,9 +24,12 @@ class Inputs:
     images: Iterable[ImageRef]
     total: int | None  # None while a list is still being read
     skipped: Skipped = field(default_factory=Skipped)
+    taken: int = 0  # how many were handed out so far
 
     def __iter__(self) -> Iterator[ImageRef]:
-        return iter(self.images)
+        for image in self.images:
+            self.taken += 1
+            yield image
 
 
 def open_inputs(names: Sequence[str], *, nul_separated: bool = False) -> Inputs:
