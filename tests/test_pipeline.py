@@ -17,6 +17,7 @@ from PIL import Image
 
 from vggfeat import ImageError, VggfeatError, pipeline
 from vggfeat.outcome import Failure, Row
+from vggfeat.preprocess import Preprocessing
 from vggfeat.sources import Source
 
 
@@ -41,6 +42,7 @@ class MeanEngine:
     name = "mean"
     version = "0"
     shape = (1,)
+    batch_size = 4
 
     def __init__(self, batches_in_flight: int = 1, minimum: int = 1) -> None:
         self.batches_in_flight = batches_in_flight
@@ -64,7 +66,7 @@ class MeanEngine:
 
 
 def run(images: Any, engine: Any, batch_size: int = 4) -> list[Row | Failure]:
-    batches = pipeline.run(images, engine, batch_size=batch_size, resize=224)
+    batches = pipeline.run(images, Preprocessing(), engine, batch_size)
     return [outcome for batch in batches for outcome in batch]
 
 
@@ -132,7 +134,7 @@ def test_an_endless_stream_is_read_a_bounded_way_ahead() -> None:
             taken += 1
             yield Grey(str(taken), 1)
 
-    batches = pipeline.run(endless(), MeanEngine(), batch_size=4, resize=224)
+    batches = pipeline.run(endless(), Preprocessing(), MeanEngine(), batch_size=4)
     for number in range(1, 6):
         next(batches)
         assert taken <= 4 * number + 16

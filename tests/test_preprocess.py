@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -573,3 +574,42 @@ def test_running_out_of_memory_is_told_as_such(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(ImageError, match=r"^too large: not enough memory"):
         preprocess(encoded(Image.new("RGB", (9, 9)), "BMP"))
+
+
+# Fast decoding
+
+
+def photograph(width: int, height: int) -> bytes:
+    with Image.open(SAMPLES / "china.jpg") as image:
+        return encoded(image.resize((width, height), Image.Resampling.BICUBIC), "JPEG", quality=90)
+
+
+def test_fast_decoding_moves_pixels_by_little_and_only_those_of_large_jpegs() -> None:
+    large = photograph(2600, 1800)
+    exact, fast = preprocess(large), preprocess(large, fast_decode=True)
+    difference = np.abs(exact.astype(int) - fast)
+    assert 0 < difference.mean() < 1
+    for other in (photograph(500, 375), png(noise(1200, 900))):
+        assert np.array_equal(preprocess(other), preprocess(other, fast_decode=True))
+
+
+@given(width=st.integers(230, 2100), height=st.integers(230, 2100), resize=st.integers(224, 500))
+@settings(max_examples=15, deadline=None)
+def test_fast_decoding_never_leaves_fewer_pixels_than_are_needed(
+    width: int, height: int, resize: int
+) -> None:
+    drafted: list[tuple[int, int]] = []
+    with mock.patch("vggfeat.preprocess.fit", lambda image, _: drafted.append(image.size)):
+        preprocess(photograph(width, height), resize, fast_decode=True)
+    assert min(drafted[0]) >= min(resize, width, height)
+
+
+def test_a_photograph_that_is_turned_is_turned_when_decoded_fast_too() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    with Image.open(SAMPLES / "china.jpg") as image:
+        large = image.resize((2400, 1600))
+    turned = encoded(large, "JPEG", exif=exif, quality=95)
+    upright = encoded(large.transpose(Image.Transpose.ROTATE_270), "JPEG", quality=95)
+    difference = preprocess(turned, fast_decode=True).astype(int) - preprocess(upright)
+    assert np.abs(difference).mean() < 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,26 @@ def test_random_weights_are_named_on_every_run(tmp_path: Path, samples: list[Pat
         )
 
 
+def test_what_a_row_depends_on_is_written_down(tmp_path: Path, samples: list[Path]) -> None:
+    weights = networks.weights()
+    for engine in ("ncnn", "tensorflow"):
+        extract(
+            samples[0],
+            tmp_path / "f.npy",
+            weights=weights,
+            engine=engine,
+            fast_decode=True,
+            workers=1,
+        )
+        about = json.loads((tmp_path / "f.json").read_text())
+        assert about["engine"] == engine
+        assert engine in about["versions"]
+        assert about["preprocessing"]["decode"] == "fast"
+        assert about["weights"]["fingerprint"] == weights.fingerprint
+
+
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, samples: list[Path]) -> None:
-    for options in ({"batch_size": 0}, {"resize": 223}, {"form": "xml"}):
+    for options in ({"batch_size": 0}, {"workers": 0}, {"resize": 223}, {"form": "xml"}):
         with pytest.raises(UsageError):
             extract(samples[0], tmp_path / "f.npy", weights=networks.weights(), **options)  # type: ignore[arg-type]
     with pytest.raises(VggfeatError, match="no engine 'none'"):

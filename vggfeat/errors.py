@@ -15,7 +15,7 @@ class VggfeatError(Exception):
     exit_code = EXIT_FAILED
 
 
-class UsageError(VggfeatError):
+class UsageError(VggfeatError, ValueError):
     """What was asked for cannot be."""
 
     exit_code = EXIT_USAGE

@@ -13,10 +13,10 @@ from PIL import Image
 from vggfeat import engines, pipeline
 from vggfeat.errors import ImageError
 from vggfeat.outcome import Failure
-from vggfeat.preprocess import RESIZE, ImageData
+from vggfeat.pipeline import check_counts
+from vggfeat.preprocess import RESIZE, ImageData, Preprocessing
 from vggfeat.sources import ImageRef, Source
 from vggfeat.sources.files import LocalFile
-from vggfeat.vgg16 import SIZE
 from vggfeat.weights import Weights, choose
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | ImageData"
@@ -32,12 +32,16 @@ class Extractor:
         weights: a name in the store, a file of any known form, or `Weights`; None for the
             default that the command would take.
         layer: `fc7`, `fc6` or `pool5`, each after its ReLU.
-        engine: `auto` or `tensorflow`.
-        batch_size: images computed at once. It changes speed and memory, not the vectors.
+        engine: `auto`, `ncnn` or `tensorflow`.
+        batch_size: images computed at once; None for what serves the engine best. It changes
+            speed and memory, not the vectors.
+        workers: threads that decode; None for as many as there are processors to use.
         resize: length of the smaller side before the central 224x224 is cut out, in pixels.
+        fast_decode: shrink large JPEGs while they are decoded, which moves their pixels a little.
 
     Raises:
         WeightsError: no such weights, no VGG16, or the layer is not in them.
+        UsageError: a setting that cannot be.
     """
 
     def __init__(
@@ -46,17 +50,17 @@ class Extractor:
         layer: str = "fc7",
         *,
         engine: str = "auto",
-        batch_size: int = 16,
+        batch_size: int | None = None,
+        workers: int | None = None,
         resize: int = RESIZE,
+        fast_decode: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, it must be at least 1")
-        if resize < SIZE:
-            raise ValueError(f"resize is {resize}: the crop takes {SIZE}, so that is the least")
+        check_counts(batch_size, workers)
+        self.preprocessing = Preprocessing(resize, fast_decode)
         self.weights = choose(weights)
         self.layer = layer
         self.batch_size = batch_size
-        self.resize = resize
+        self.workers = workers
         self.engine = engines.create(engine, self.weights, layer)
 
     @property
@@ -82,7 +86,7 @@ class Extractor:
         refs = (_ref(number, image) for number, image in enumerate(images))  # type: ignore[arg-type]
         rows = []
         for outcomes in pipeline.run(
-            refs, self.engine, batch_size=self.batch_size, resize=self.resize
+            refs, self.preprocessing, self.engine, self.batch_size, self.workers
         ):
             for outcome in outcomes:
                 if isinstance(outcome, Failure):

@@ -9,7 +9,6 @@ place.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,14 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from vggfeat.errors import ImageError, VggfeatError, describe_os_error
+from vggfeat.cores import cores
+from vggfeat.errors import ImageError, UsageError, VggfeatError, describe_os_error
 from vggfeat.outcome import Failure, Outcome, Row
-from vggfeat.preprocess import preprocess
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vggfeat.engines import Engine
+    from vggfeat.preprocess import Preprocessing
     from vggfeat.sources import ImageRef
 
 A = TypeVar("A")
@@ -41,36 +41,51 @@ class Prepared(NamedTuple):
 
 
 def run(
-    images: Iterable[ImageRef], engine: Engine, *, batch_size: int, resize: int
+    images: Iterable[ImageRef],
+    preprocessing: Preprocessing,
+    engine: Engine,
+    batch_size: int | None = None,
+    workers: int | None = None,
 ) -> Iterator[list[Outcome]]:
     """Outcomes of all images, a batch at a time: one each, in the order of the images.
+
+    Args:
+        images: what to read.
+        preprocessing: how they become what the network sees.
+        engine: what computes the features.
+        batch_size: images in a batch; None for what serves the engine best.
+        workers: threads that read, decode and run the engine's image stage; None for as many
+            as there are processors to use.
 
     Raises:
         VggfeatError: the engine cannot go on. What is wrong with an image is an outcome.
     """
 
+    batch_size = batch_size or engine.batch_size
+    workers = workers or cores()
+
     def prepare(image: ImageRef) -> Prepared | Failure:
-        return _prepare(image, engine, resize)
+        return _prepare(image, preprocessing, engine)
 
     def compute(batch: list[Prepared | Failure]) -> list[Outcome]:
         return _compute(batch, engine, batch_size)
 
-    workers = ThreadPoolExecutor(cores(), "worker")
-    batches = ThreadPoolExecutor(engine.batches_in_flight, "batch")
+    preparing = ThreadPoolExecutor(workers, "worker")
+    computing = ThreadPoolExecutor(engine.batches_in_flight, "batch")
     try:
-        prepared = _in_order(workers, prepare, images, ahead=max(batch_size, 2 * cores()))
-        grouped = _grouped(prepared, batch_size)
-        yield from _in_order(batches, compute, grouped, ahead=engine.batches_in_flight)
+        prepared = _in_order(preparing, prepare, images, ahead=max(batch_size, 2 * workers))
+        batches = _grouped(prepared, batch_size)
+        yield from _in_order(computing, compute, batches, ahead=engine.batches_in_flight)
     finally:
-        workers.shutdown(wait=False, cancel_futures=True)
-        batches.shutdown(wait=False, cancel_futures=True)
+        preparing.shutdown(wait=False, cancel_futures=True)
+        computing.shutdown(wait=False, cancel_futures=True)
 
 
-def cores() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def check_counts(batch_size: int | None, workers: int | None) -> None:
+    """Raise UsageError where either is less than one."""
+    for what, count in (("a batch of", batch_size), ("workers:", workers)):
+        if count is not None and count < 1:
+            raise UsageError(f"{what} {count}: it must be at least 1")
 
 
 def _features(arrays: list[NDArray[Any]], engine: Engine, batch_size: int) -> NDArray[np.float32]:
@@ -83,10 +98,10 @@ def _features(arrays: list[NDArray[Any]], engine: Engine, batch_size: int) -> ND
     return features
 
 
-def _prepare(image: ImageRef, engine: Engine, resize: int) -> Prepared | Failure:
+def _prepare(image: ImageRef, preprocessing: Preprocessing, engine: Engine) -> Prepared | Failure:
     try:
         source = image.read()
-        array = engine.image_stage(preprocess(source.data, resize))
+        array = engine.image_stage(preprocessing(source.data))
         return Prepared(image.name, source.size, source.mtime_ns, array)
     except OSError as error:
         return Failure(image.name, describe_os_error(error))

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from vggfeat import engines, pipeline, sinks
 from vggfeat.engines import Engine
-from vggfeat.errors import UsageError, VggfeatError
+from vggfeat.errors import VggfeatError
 from vggfeat.outcome import Failure, Outcome
-from vggfeat.preprocess import RESIZE
+from vggfeat.preprocess import RESIZE, Preprocessing
 from vggfeat.sinks.files import FileSink, check_free
 from vggfeat.sinks.stdout import StdoutSink
 from vggfeat.sources import Inputs, open_inputs
@@ -72,8 +72,10 @@ def extract(
     weights: str | os.PathLike[str] | Weights | None = None,
     layer: str = "fc7",
     engine: str = "auto",
-    batch_size: int = 16,
+    batch_size: int | None = None,
+    workers: int | None = None,
     resize: int = RESIZE,
+    fast_decode: bool = False,
     form: str | None = None,
     strict: bool = False,
     nul_separated: bool = False,
@@ -87,9 +89,12 @@ def extract(
         weights: a name in the store, a file of any known form, or `Weights`; None for the
             default.
         layer: `fc7`, `fc6` or `pool5`, each after its ReLU.
-        engine: `auto` or `tensorflow`.
-        batch_size: images computed at once. It changes speed and memory, not the vectors.
+        engine: `auto`, `ncnn` or `tensorflow`.
+        batch_size: images computed at once; None for what serves the engine best. It changes
+            speed and memory, not the vectors.
+        workers: threads that decode; None for as many as there are processors to use.
         resize: length of the smaller side before the central 224x224 is cut out, in pixels.
+        fast_decode: shrink large JPEGs while they are decoded, which moves their pixels a little.
         form: `npy` or `csv`; None to go by the output's name.
         strict: end at the first image that fails, without an output.
         nul_separated: paths on stdin end in NUL, not in a newline.
@@ -100,10 +105,8 @@ def extract(
     """
     watcher = watcher or Watcher()
     names = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    if batch_size < 1:
-        raise UsageError(f"a batch size of {batch_size}: it must be at least 1")
-    if resize < SIZE:
-        raise UsageError(f"resize to {resize}: the crop takes {SIZE}, so that is the least")
+    pipeline.check_counts(batch_size, workers)
+    preprocessing = Preprocessing(resize, fast_decode)
     target = Path(os.path.realpath(output)) if os.fspath(output) != sinks.STDOUT else None
     form = sinks.form_of(os.fspath(output), form)
     if target is not None:
@@ -115,20 +118,22 @@ def extract(
     if not chosen.trained:
         watcher.note(f"weights are {chosen.source}")
     built = engines.create(engine, chosen, layer)
+    if built.name == "tensorflow" and engine == "auto" and not engines.gpu.usable():
+        watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
     writer = sinks.form(form)
     sink: sinks.Sink = (
         FileSink(target, writer, built.shape) if target else StdoutSink(writer, built.shape)
     )
     try:
         watcher.start(images.total)
-        outcomes = pipeline.run(images, built, batch_size=batch_size, resize=resize)
+        outcomes = pipeline.run(images, preprocessing, built, batch_size, workers)
         report = _write(outcomes, sink, watcher, strict)
         report = report._replace(output=os.fspath(output), shape=built.shape)
         if report.rows + report.failed == 0:
             raise _no_images(images)
         if images.taken != report.rows + report.failed:
             raise AssertionError(f"{report} of {images.taken} inputs")
-        sink.publish(_about(report, form, layer, resize, built, chosen))
+        sink.publish(_about(report, form, layer, preprocessing, built, chosen))
     except BaseException:
         if kept := sink.keep():
             watcher.note(kept)
@@ -163,7 +168,12 @@ def _no_images(images: Inputs) -> VggfeatError:
 
 
 def _about(
-    report: Report, form: str, layer: str, resize: int, engine: Engine, weights: Weights
+    report: Report,
+    form: str,
+    layer: str,
+    preprocessing: Preprocessing,
+    engine: Engine,
+    weights: Weights,
 ) -> dict[str, object]:
     """What made an output: all that a row depends on, and what the run counted."""
     return {
@@ -177,7 +187,8 @@ def _about(
         "layer": layer,
         "weights": {"fingerprint": weights.fingerprint, "source": weights.source},
         "preprocessing": {
-            "resize": resize,
+            "decode": "fast" if preprocessing.fast_decode else "exact",
+            "resize": preprocessing.resize,
             "crop": SIZE,
             "resample": "bilinear",
             "channels": "rgb",

@@ -36,11 +36,15 @@ def many_images(
     monkeypatch.setenv("VGGFEAT_WEIGHTS", str(narrow_file))
 
 
-def caught_in_the_middle(output: str = "f.npy") -> subprocess.Popen[bytes]:
+def caught_in_the_middle(
+    output: str = "f.npy", sigint: signal.Handlers = signal.SIG_DFL
+) -> subprocess.Popen[bytes]:
     """A run that has written some rows and has many to go."""
     process = subprocess.Popen(
         [*COMMAND, "extract", "imgs", "-o", output, "--batch-size", "4"],
         stderr=subprocess.PIPE,
+        # What starts these tests in the background has SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),  # noqa: PLW1509
     )
     part = Path(f"{output}.part")
     deadline = time.monotonic() + 60
@@ -74,6 +78,15 @@ def test_a_signal_ends_it_by_that_signal_and_says_what_is_kept(signum: signal.Si
     assert len(vectors) % 4 == 0
     assert paths == [f"imgs/{number}.jpg" for number in range(len(vectors))]
     assert (np.asarray(vectors) == vectors[0]).all()
+
+
+def test_a_signal_that_was_ignored_before_stays_ignored() -> None:
+    process = caught_in_the_middle(sigint=signal.SIG_IGN)
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
+    process.kill()
+    process.communicate()
 
 
 def test_a_killed_run_leaves_the_old_output_and_the_next_run_is_whole() -> None:

@@ -31,7 +31,7 @@ def keras(keras_h5: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     data = keras_h5.read_bytes()
     with serving(data) as server:
         file = PublishedFile(server.url, hashlib.md5(data).hexdigest())
-        monkeypatch.setattr(weights, "keras_file", lambda: file)
+        monkeypatch.setattr(published, "keras_file", lambda: file)
         yield server
 
 

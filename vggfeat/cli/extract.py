@@ -46,10 +46,22 @@ Beside feats.npy it writes:
     "--strict", is_flag=True, help="End at the first image that fails, without an output."
 )
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N",
-    help="Images computed at once; changes speed and memory, not the vectors.",
+    "--engine", type=click.Choice(NAMES), default="auto", show_default=True,
+    help="auto: tensorflow where there is a GPU for it, else ncnn.",
 )  # fmt: skip
-@click.option("--engine", type=click.Choice(NAMES), default="auto", show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), metavar="N",
+    help="Images computed at once; changes speed and memory, not the vectors.  "
+    "[default: what serves the engine]",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N",
+    help="Threads that decode (and, with ncnn, compute).  [default: the processors]",
+)  # fmt: skip
+@click.option(
+    "--fast-decode", is_flag=True,
+    help="Shrink large JPEGs while decoding: much faster, moves pixels a little.",
+)  # fmt: skip
 @quiet_option
 @verbose_option
 def extract(
@@ -61,8 +73,10 @@ def extract(
     null: bool,
     resize: int,
     strict: bool,
-    batch_size: int,
     engine: str,
+    batch_size: int | None,
+    workers: int | None,
+    fast_decode: bool,
     quiet: bool,
 ) -> int:
     """Write one vector for each image of INPUT...: files, folders (with all below them), or - for
@@ -85,7 +99,9 @@ def extract(
         layer=layer,
         engine=engine,
         batch_size=batch_size,
+        workers=workers,
         resize=resize,
+        fast_decode=fast_decode,
         form=form,
         strict=strict,
         nul_separated=null,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vggfeat import vgg16
-from vggfeat.errors import VggfeatError, WeightsError
+from vggfeat.engines import gpu
+from vggfeat.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from vggfeat.weights.canonical import Weights
 
-NAMES = ("auto", "tensorflow")
+NAMES = ("auto", "ncnn", "tensorflow")
 
 
 class Engine(Protocol):
@@ -26,6 +28,7 @@ class Engine(Protocol):
     name: str
     version: str
     shape: tuple[int, ...]  # of one image's features
+    batch_size: int  # that serves it best
     batches_in_flight: int  # how many calls of `batch_stage` may run side by side
 
     def image_stage(self, image: NDArray[np.uint8]) -> NDArray[Any]:
@@ -42,11 +45,11 @@ def check_reaches(weights: Weights, layer: str) -> None:
     """See that a layer is known and that the weights reach up to it.
 
     Raises:
-        VggfeatError: there is no such layer.
+        UsageError: there is no such layer.
         WeightsError: layers are missing from the weights.
     """
     if layer not in vgg16.OUTPUTS:
-        raise VggfeatError(f"no layer {layer!r}; there are {', '.join(vgg16.OUTPUTS)}")
+        raise UsageError(f"no layer {layer!r}; there are {', '.join(vgg16.OUTPUTS)}")
     lacking = [part for part in vgg16.OUTPUTS[layer] if part not in weights.layers]
     if lacking:
         raise WeightsError(
@@ -56,15 +59,27 @@ def check_reaches(weights: Weights, layer: str) -> None:
         )
 
 
+def auto() -> str:
+    """The name of the best engine here: TensorFlow on a GPU, else ncnn where it is installed."""
+    if gpu.usable() or importlib.util.find_spec("ncnn") is None:
+        return "tensorflow"
+    return "ncnn"
+
+
 def create(name: str, weights: Weights, layer: str) -> Engine:
-    """Make the engine of that name (`auto`: the best one here) ready for one layer.
+    """Make the engine of that name ready for one layer.
 
     Raises:
         VggfeatError: there is no such engine, it cannot be loaded, or `check_reaches` does.
     """
     check_reaches(weights, layer)
-    if name in ("auto", "tensorflow"):
+    name = auto() if name == "auto" else name
+    if name == "ncnn":
+        from vggfeat.engines.ncnn import NcnnEngine
+
+        return NcnnEngine(weights, layer)
+    if name == "tensorflow":
         from vggfeat.engines.tensorflow import TensorFlowEngine
 
         return TensorFlowEngine(weights, layer)
-    raise VggfeatError(f"no engine {name!r}; there are {', '.join(NAMES)}")
+    raise UsageError(f"no engine {name!r}; there are {', '.join(NAMES)}")

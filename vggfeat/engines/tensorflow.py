@@ -27,6 +27,7 @@ class TensorFlowEngine:
     """
 
     name = "tensorflow"
+    batch_size = 16
 
     def __init__(self, weights: Weights, layer: str) -> None:
         tf = self._tf = tensorflow()

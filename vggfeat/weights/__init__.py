@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from vggfeat.errors import WeightsError
 from vggfeat.weights import formats, store
 from vggfeat.weights.canonical import Weights
-from vggfeat.weights.published import in_keras_cache, keras_file
 from vggfeat.weights.random import random_weights
 
 if TYPE_CHECKING:
@@ -86,14 +85,14 @@ def from_keras(on_progress: OnProgress = _no_progress) -> Weights:
     Raises:
         WeightsError: it cannot be had.
     """
-    file = keras_file()
-    cached = in_keras_cache(file)
+    from vggfeat.weights import download, published
+
+    file = published.keras_file()
+    cached = published.in_keras_cache(file)
     if cached is not None:
         return _kept(formats.read(cached), KERAS)
-    from vggfeat.weights.download import download
-
     target = store.folder() / file.name
-    download(file, target, on_progress)
+    download.download(file, target, on_progress)
     kept = store.save(formats.read(target), KERAS)
     target.unlink(missing_ok=True)
     return kept
