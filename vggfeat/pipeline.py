@@ -10,7 +10,7 @@ place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -46,7 +46,7 @@ def run(
     engine: Engine,
     batch_size: int | None = None,
     workers: int | None = None,
-) -> Iterator[list[Outcome]]:
+) -> Generator[list[Outcome], None, None]:
     """Outcomes of all images, a batch at a time: one each, in the order of the images.
 
     Args:

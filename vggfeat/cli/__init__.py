@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from vggfeat.cli.bench import bench
 from vggfeat.cli.extract import extract
 from vggfeat.cli.freeze import freeze
 from vggfeat.cli.options import Verbosity
@@ -43,6 +44,7 @@ def vggfeat() -> None:
 vggfeat.add_command(extract)
 vggfeat.add_command(freeze)
 vggfeat.add_command(weights)
+vggfeat.add_command(bench)
 
 
 def main() -> NoReturn:
