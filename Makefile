@@ -3,14 +3,18 @@
 PYTHON ?= python3
 WEIGHTS ?= random
 PYTEST ?=
+BENCH ?=
+# PyPI's torch for Linux brings CUDA along, some gigabytes: make bench PEERS='...' leaves it out.
+PEERS ?= tensorflow onnx onnxruntime openvino torch==2.13.0
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test bench lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo                 extract the features of sample_images, with random weights"
 	@echo "make demo WEIGHTS=keras   the same with the real ones (downloads 553 MB once)"
 	@echo "make test                 run the tests; PYTEST='-k name' picks some"
+	@echo "make bench                measure vggfeat beside its peers; BENCH=--help tells more"
 	@echo "make lint                 check style (ruff) and types (mypy)"
 	@echo "make format               put the code into the one style"
 	@echo "make clean                remove what the others have made"
@@ -31,6 +35,9 @@ demo: .venv/installed
 test: .venv/installed-dev
 	.venv/bin/python -m pytest $(PYTEST)
 
+bench: .bench/installed
+	@.bench/venv/bin/python -m tests.benchmarks $(BENCH)
+
 lint: .venv/installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -41,7 +48,7 @@ format: .venv/installed-dev
 	.venv/bin/ruff format .
 
 clean:
-	rm -rf .venv .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .bench .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find vggfeat tests -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/bin/python:
@@ -56,3 +63,13 @@ clean:
 	@echo "Installing vggfeat and its tests into .venv (a few minutes the first time)"
 	.venv/bin/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ .venv/installed
+
+.bench/installed: pyproject.toml
+	@echo "Installing vggfeat and its peers into .bench/venv (some gigabytes, some minutes)"
+	@mkdir -p .bench
+	$(PYTHON) -m venv .bench/venv
+	.bench/venv/bin/python -m pip install --quiet --editable . matplotlib
+	@for peer in $(PEERS); do \
+	.bench/venv/bin/python -m pip install --quiet "$$peer" \
+	|| echo "$$peer cannot be installed here: the report will say so"; done
+	@touch $@

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import threadpoolctl
 
 from tests import networks
 from vggfeat import engines, extract
-from vggfeat.engines import gpu
+from vggfeat.engines import gpu, ncnn
 from vggfeat.run import Watcher
 
 
@@ -103,3 +105,26 @@ assert Extractor({str(narrow_file)!r}, engine="ncnn")({str(samples[0])!r}).shape
 assert "tensorflow" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "busy", "expected"), [(64, False, 2), (1, False, 1), (64, True, 1)]
+)
+def test_blas_takes_no_more_threads_than_there_are_idle_processors(
+    monkeypatch: pytest.MonkeyPatch, found: int, busy: bool, expected: int
+) -> None:
+    seen = set()
+
+    def look(engine: ncnn.NcnnEngine, x: Any) -> Any:
+        pools = threadpoolctl.threadpool_info()
+        seen.update(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
+        return x
+
+    monkeypatch.setattr(ncnn, "cores", lambda: 2)
+    monkeypatch.setattr(ncnn.NcnnEngine, "_fully_connected", look)
+    with threadpoolctl.threadpool_limits(found, user_api="blas"):
+        engine = ncnn.NcnnEngine(networks.weights(), "fc7")
+        if busy:
+            engine._allocators.append((None, None))
+        engine.batch_stage(np.zeros((32, 7, 7, 32), np.float32))
+    assert seen == {expected}

@@ -7,7 +7,8 @@ memory-mapped weights, which are read once a batch.
 
 from __future__ import annotations
 
-import threading
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,6 @@ class NcnnEngine:
 
     name = "ncnn"
     batch_size = _ROWS_AT_ONCE
-    batches_in_flight = 1
 
     def __init__(self, weights: Weights, layer: str) -> None:
         try:
@@ -47,7 +47,14 @@ class NcnnEngine:
         self._ncnn = ncnn
         tensors = weights.up_to(layer)
         self._mean = tensors["mean"][:, None, None]
-        self._memory = threading.local()
+        self._allocators: list[tuple[Any, Any]] = []
+        self._idle_allocators: list[tuple[Any, Any]] = []
+        self._blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
+        # BLAS does not see a container's quota; a smaller number that the user has set stays.
+        self._blas_threads = min([cores(), *(pool["num_threads"] for pool in self._blas.info())])
+        # One thread computes a batch while workers fill the next one, in the time that eight
+        # of them take at the least.
+        self.batches_in_flight = max(1, cores() // 8)
         self._nets = ncnn_net.build(ncnn, tensors)
         for name in vgg16.CONVOLUTIONS:
             forget(tensors[f"{name}/kernel"])
@@ -59,34 +66,32 @@ class NcnnEngine:
         channels = tensors[f"{vgg16.CONVOLUTIONS[-1]}/bias"].shape[0]
         pooled = (vgg16.POOLED_SIZE, vgg16.POOLED_SIZE, channels)
         self.shape: tuple[int, ...] = self._connected[-1][1].shape if self._connected else pooled
-        threadpoolctl.threadpool_limits(cores(), user_api="blas")
 
     def image_stage(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 `[224,224,3]` -> pool5, float32 `[7,7,512]`."""
         planes = np.subtract(image.transpose(2, 0, 1), self._mean, order="C", dtype=np.float32)
-        blob = self._ncnn.Mat(planes)
-        blobs, workspace = self._memory_of_this_thread()
-        for net, output in self._nets:
-            extractor = net.create_extractor()
-            extractor.set_blob_allocator(blobs)
-            extractor.set_workspace_allocator(workspace)
-            extractor.input(ncnn_net.INPUT, blob)
-            code, blob = extractor.extract(output)
-            if code:
-                raise VggfeatError("ncnn could not compute an image: out of memory")
-        return np.ascontiguousarray(np.asarray(blob).transpose(1, 2, 0))
+        with self._borrowed_allocators() as allocators:
+            blob = self._ncnn.Mat(planes)
+            for net, output in self._nets:
+                blob = _run(net, output, blob, allocators)
+            pool5 = np.ascontiguousarray(np.asarray(blob).transpose(1, 2, 0))
+            del blob  # before another worker takes its memory
+            return pool5
 
-    def _memory_of_this_thread(self) -> tuple[Any, Any]:
-        """Allocators that give every image of a worker the same memory.
+    @contextlib.contextmanager
+    def _borrowed_allocators(self) -> Iterator[tuple[Any, Any]]:
+        """A pair that no other worker uses meanwhile: it gives each image the same memory.
 
         Those of ncnn's own are one pair a network, for all workers, and hold several times as
         much.
         """
-        if not hasattr(self._memory, "allocators"):
-            new = self._ncnn.UnlockedPoolAllocator
-            self._memory.allocators = new(), new()
-        allocators: tuple[Any, Any] = self._memory.allocators
-        return allocators
+        try:
+            pair = self._idle_allocators.pop()
+        except IndexError:
+            pair = self._ncnn.UnlockedPoolAllocator(), self._ncnn.UnlockedPoolAllocator()
+            self._allocators.append(pair)
+        yield pair
+        self._idle_allocators.append(pair)
 
     def padded_rows(self, rows: int, batch_size: int) -> int:
         # BLAS chooses its way by the shape, and each way has bits of its own: so there is
@@ -98,7 +103,10 @@ class NcnnEngine:
             return batch
         flat = batch.reshape(len(batch), -1)
         blocks = [flat[at : at + _ROWS_AT_ONCE] for at in range(0, len(flat), _ROWS_AT_ONCE)]
-        return np.concatenate([self._fully_connected(block) for block in blocks])
+        # BLAS threads that wait for a core which a worker has burn it waiting.
+        workers_are_busy = len(self._idle_allocators) < len(self._allocators)
+        with self._blas.limit(limits=1 if workers_are_busy else self._blas_threads):
+            return np.concatenate([self._fully_connected(block) for block in blocks])
 
     def _fully_connected(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         for kernel, bias in self._connected:
@@ -106,6 +114,17 @@ class NcnnEngine:
             x += bias
             np.maximum(x, 0, out=x)
         return x
+
+
+def _run(net: Any, output: str, blob: Any, allocators: tuple[Any, Any]) -> Any:
+    extractor = net.create_extractor()
+    extractor.set_blob_allocator(allocators[0])
+    extractor.set_workspace_allocator(allocators[1])
+    extractor.input(ncnn_net.INPUT, blob)
+    code, result = extractor.extract(output)
+    if code:
+        raise VggfeatError("ncnn could not compute an image: out of memory")
+    return result
 
 
 def _product(x: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:

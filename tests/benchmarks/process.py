@@ -1,0 +1,191 @@
+"""Programs run as processes of their own, with their time and their peak memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 30 * 60.0
+_POLL = 0.005
+# Settings of whoever starts the benchmark, which would reach some ways and not the others.
+_UNSET = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VGGFEAT_WEIGHTS",
+    "PYTHONPATH",
+)
+
+
+class FailedError(Exception):
+    """A program could not do its work; the text says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A program that has ended.
+
+    Attributes:
+        seconds: from its start to its end.
+        first: from its start to the first vectors.
+        peak: the most memory that it held, mapped files included, in bytes.
+    """
+
+    seconds: float
+    first: float
+    peak: int
+
+
+def run(command: list[str], vectors: Path | None = None, cpus: list[int] | None = None) -> Run:
+    """Run a program to its end.
+
+    Args:
+        vectors: the file whose first growth past a header tells of the first vectors; without
+            it the program tells it on stdout.
+        cpus: the processors that it may use.
+
+    Raises:
+        FailedError: it failed, or took too long.
+    """
+    program = Program(command, cpus=cpus)
+    watch = _Watch(vectors) if vectors else None
+    peak, seconds = program.wait()
+    seen = watch.stop() if watch else _told(program.said())
+    return Run(seconds, seen - program.started if seen else seconds, peak)
+
+
+class Program:
+    """A program that is running, or waits for a line on its stdin."""
+
+    def __init__(self, command: list[str], cpus: list[int] | None = None) -> None:
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # read at the end
+        self.started = time.monotonic()
+        with _bound_to(cpus):
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+            )
+        self._limit = threading.Timer(LIMIT, self._process.kill)
+        self._limit.daemon = True
+        self._limit.start()
+
+    def answer(self, line: str | None = None) -> dict[str, Any]:
+        """What it says next, after a line if one is given. Raises FailedError."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            if line is not None:
+                self._process.stdin.write(f"{line}\n".encode())
+                self._process.stdin.flush()
+            said = self._process.stdout.readline()
+        except OSError:
+            said = b""
+        if not said:
+            self.wait()
+            raise FailedError("it ended too early")
+        answer: dict[str, Any] = json.loads(said)
+        return answer
+
+    def said(self) -> list[str]:
+        assert self._process.stdout is not None
+        return self._process.stdout.read().decode().splitlines()
+
+    def wait(self) -> tuple[int, float]:
+        """Its peak memory in bytes and its seconds, when it has ended. Raises FailedError."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        # wait4, because it alone tells the peak of this child and of no other.
+        _, status, usage = os.wait4(self._process.pid, 0)
+        seconds = time.monotonic() - self.started
+        self._limit.cancel()
+        code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        if code:
+            raise FailedError(self._reason(code, seconds))
+        return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), seconds
+
+    def _reason(self, code: int, seconds: float) -> str:
+        if code == -9:
+            late = seconds >= LIMIT
+            return f"it took more than {LIMIT / 60:.0f} minutes" if late else "it was killed"
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        last = lines[-1].strip().rstrip(".") if lines else f"exit code {code}"
+        return textwrap.shorten(last, 200)
+
+
+class _Watch:
+    """Looks, in a thread, for the moment when a file has grown past its header."""
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self._part = final.with_name(final.name + ".part")
+        self._seen = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """When it was, on the monotonic clock; 0 where it passed between two looks."""
+        self._ended.set()
+        self._thread.join()
+        return self._seen
+
+    def _look(self) -> None:
+        while not self._seen and not self._ended.wait(_POLL):
+            if self._final.exists() or _size(self._part) > _NPY_HEADER:
+                self._seen = time.monotonic()
+
+
+# What NumPy's .npy format takes for a matrix of two dimensions, padded for growth.
+_NPY_HEADER = 128
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _told(lines: list[str]) -> float:
+    """CLOCK_MONOTONIC is one for all processes, so what a child reads on it counts here."""
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    return next((float(line["first"]) for line in told if "first" in line), 0.0)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in _UNSET}
+    # No GPU for any of them: this compares processors.
+    return kept | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+@contextlib.contextmanager
+def _bound_to(cpus: list[int] | None) -> Iterator[None]:
+    """Have a child born on these processors: it inherits those of the thread that starts it."""
+    if not cpus:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
