@@ -217,6 +217,14 @@ def solid(mode: str, a: int, b: int, c: int, d: int) -> tuple[Image.Image, list[
     return image, rgb
 
 
+def can_be_loaded(data: bytes) -> bool:
+    try:
+        Image.open(io.BytesIO(data)).load()
+    except OSError:
+        return False
+    return True
+
+
 FORMS = {
     "1": "PNG TIFF BMP",
     "L": "PNG TIFF BMP",
@@ -244,6 +252,8 @@ def test_a_plain_colour_of_any_mode_and_size_stays_that_colour(
 ) -> None:
     pixel, expected = solid(mode, *colour)
     data = encoded(pixel.resize(size, Image.Resampling.NEAREST), form)
+    if mode == "YCbCr" and not can_be_loaded(data):
+        pytest.skip("before version 13, Pillow writes YCbCr TIFFs cut short")
 
     result = preprocess(data)
 

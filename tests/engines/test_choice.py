@@ -127,4 +127,4 @@ def test_blas_takes_no_more_threads_than_there_are_idle_processors(
         if busy:
             engine._allocators.append((None, None))
         engine.batch_stage(np.zeros((32, 7, 7, 32), np.float32))
-    assert seen == {expected}
+    assert max(seen) == expected

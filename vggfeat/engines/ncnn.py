@@ -51,7 +51,9 @@ class NcnnEngine:
         self._idle_allocators: list[tuple[Any, Any]] = []
         self._blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
         # BLAS does not see a container's quota; a smaller number that the user has set stays.
-        self._blas_threads = min([cores(), *(pool["num_threads"] for pool in self._blas.info())])
+        # Other packages may have a BLAS of their own with one thread: NumPy's is the largest.
+        pools = [pool["num_threads"] for pool in self._blas.info()]
+        self._blas_threads = min(cores(), max(pools, default=1))
         # One thread computes a batch while workers fill the next one, in the time that eight
         # of them take at the least.
         self.batches_in_flight = max(1, cores() // 8)
