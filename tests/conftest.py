@@ -19,7 +19,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("VGGFEAT_STORE", str(folder / "store"))
     monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
-    monkeypatch.delenv("VGGFEAT_WEIGHTS", raising=False)
+    for name in ("VGGFEAT_WEIGHTS", "VGGFEAT_MIRROR", "TORCH_HOME", "XDG_CACHE_HOME", "HF_HOME",
+                 "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
     return folder
 
 

@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat import vgg16
-from vggfeat.weights.canonical import Weights, from_layers
+from vggfeat.inputs import of_scale
+from vggfeat.weights import structure
+from vggfeat.weights.canonical import Weights
+from vggfeat.weights.convert import convert
+from vggfeat.weights.layers import Layer, Network
+from vggfeat.weights.origin import Origin
+from vggfeat.weights.tensors import of_array
 
 FRACTION = 16
 NARROW = {name: max(width // FRACTION, 1) for name, width in vgg16.WIDTHS.items()} | {"fc8": 10}
@@ -38,10 +44,20 @@ def layers(widths: dict[str, int] = NARROW, seed: int = 0) -> Layers:
     return made
 
 
+def converted(made: Layers, channels: str = "rgb") -> Weights:
+    """What layers become that a file has kept in this order of channels."""
+    kept = {
+        name: Layer((name,), of_array(kernel), "hwio" if kernel.ndim == 4 else "io", of_array(bias))
+        for name, (kernel, bias) in made.items()
+    }
+    structure.check(kept)
+    taken = of_scale(channels, "caffe")
+    tensors = dict(convert(Network("made for a test", kept, taken), taken))
+    return Weights(tensors, Origin("made for a test", "unknown", channels, "caffe"))
+
+
 def weights(widths: dict[str, int] = NARROW, seed: int = 0) -> Weights:
-    return from_layers(
-        layers(widths, seed), mean_rgb=MEAN_RGB, channels="rgb", source="made for a test"
-    )
+    return converted(layers(widths, seed))
 
 
 def without(*names: str) -> dict[str, int]:

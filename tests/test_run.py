@@ -12,7 +12,7 @@ from tests import networks
 from vggfeat import Extractor, VggfeatError, extract, load_features
 from vggfeat.errors import UsageError
 from vggfeat.outcome import Failure
-from vggfeat.run import Watcher
+from vggfeat.watcher import Watcher
 
 
 class Recorder(Watcher):

@@ -20,6 +20,7 @@ from vggfeat.sinks.files import FileSink, check_free
 from vggfeat.sinks.stdout import StdoutSink
 from vggfeat.sources import Inputs, open_inputs
 from vggfeat.vgg16 import SIZE
+from vggfeat.watcher import Watcher
 from vggfeat.weights import Weights, choose
 
 
@@ -41,28 +42,6 @@ class Report(NamedTuple):
     shape: tuple[int, ...]
     seconds: float
     skipped: str
-
-
-class Watcher:
-    """Told how a run goes. Silent: to be overridden by who wants to know."""
-
-    def note(self, message: str) -> None:
-        """Something worth a line."""
-
-    def fetching(self, done: int, total: int | None) -> None:
-        """Bytes of a download."""
-
-    def start(self, total: int | None) -> None:
-        """The first image is about to be read, of so many."""
-
-    def advance(self, images: int) -> None:
-        """More images are done, failed ones included."""
-
-    def failed(self, failure: Failure) -> None:
-        """One image could not become a vector."""
-
-    def stop(self) -> None:
-        """No image follows."""
 
 
 def extract(
@@ -114,9 +93,11 @@ def extract(
     images = open_inputs([os.fspath(name) for name in names], nul_separated=nul_separated)
     if images.total == 0:
         raise _no_images(images)
-    chosen = choose(weights, watcher.fetching)
+    chosen = choose(weights, watcher.fetching, watcher.note)
     if not chosen.trained:
         watcher.note(f"weights are {chosen.source}")
+    for warning in chosen.origin.warnings:
+        watcher.note(f"weights: {warning}")
     built = engines.create(engine, chosen, layer)
     if built.name == "tensorflow" and engine == "auto" and not engines.gpu.usable():
         watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
@@ -185,7 +166,7 @@ def _about(
         "shape": list(report.shape),
         "dtype": "float32",
         "layer": layer,
-        "weights": {"fingerprint": weights.fingerprint, "source": weights.source},
+        "weights": {"fingerprint": weights.fingerprint, **weights.origin.as_dict()},
         "preprocessing": {
             "decode": "fast" if preprocessing.fast_decode else "exact",
             "resize": preprocessing.resize,

@@ -34,6 +34,12 @@ LAYERS: tuple[str, ...] = tuple(WIDTHS)
 
 # The convolutions that VGG-19 (configuration E) adds: the file most often taken for a VGG16.
 VGG19_LAYERS = ("conv3_4", "conv4_4", "conv5_4")
+# The other configurations of the paper, by their number of 3x3 convolutions.
+RELATIVES = {8: "VGG-11", 10: "VGG-13", 16: "VGG-19"}
+
+# A file may not make us take more memory than a network of twice these widths does.
+_WIDEST = 2
+_MOST_CLASSES = 1 << 16
 
 # What can be asked of a network, and the layers it takes. Each is after its ReLU.
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -68,6 +74,13 @@ def convolution_shape(layer: str, shape: Shape) -> Shape:
     return (1, 1, rows, out)
 
 
+def kernel_shape(layer: str, inputs: int, outputs: int) -> Shape:
+    """Of a layer's kernel in canonical form, over so many channels: `[3,3,64,128]` of conv2_1."""
+    if layer in CONVOLUTIONS:
+        return (3, 3, inputs, outputs)
+    return (POSITIONS * inputs if layer == "fc6" else inputs, outputs)
+
+
 def check(shapes: Mapping[str, tuple[Shape, Shape]]) -> None:
     """Check that kernels and biases, in canonical form, chain up to a VGG16.
 
@@ -86,12 +99,7 @@ def check(shapes: Mapping[str, tuple[Shape, Shape]]) -> None:
             continue
         kernel, bias = shapes[layer]
         out = kernel[-1] if kernel else 0
-        if layer in CONVOLUTIONS:
-            expected: Shape = (3, 3, channels, out)
-        elif layer == "fc6":
-            expected = (POSITIONS * channels, out)
-        else:
-            expected = (channels, out)
+        expected = kernel_shape(layer, channels, out)
         if layer == "fc6" and kernel == (channels, out):
             raise WeightsError(
                 f"no VGG16: fc6 has shape {text(kernel)}, made for each of the 7x7 positions of "
@@ -100,6 +108,11 @@ def check(shapes: Mapping[str, tuple[Shape, Shape]]) -> None:
         if kernel != expected or out < 1:
             raise WeightsError(
                 f"no VGG16: {layer} has shape {text(kernel)}, expected {text(expected)}"
+            )
+        if out > (_MOST_CLASSES if layer == "fc8" else _WIDEST * WIDTHS[layer]):
+            raise WeightsError(
+                f"no VGG16: {layer} has shape {text(kernel)}, {_WIDEST} times as wide as VGG16's "
+                "at the most"
             )
         if bias != (out,):
             raise WeightsError(

@@ -17,7 +17,7 @@ import threadpoolctl
 from tests import networks
 from vggfeat import engines, extract
 from vggfeat.engines import gpu, ncnn
-from vggfeat.run import Watcher
+from vggfeat.watcher import Watcher
 
 
 class Driver:

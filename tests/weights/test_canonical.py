@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from tests import networks
 from vggfeat import WeightsError, vgg16
 from vggfeat.weights import formats
-from vggfeat.weights.canonical import check_intact, from_layers
+from vggfeat.weights.canonical import check_intact
 from vggfeat.weights.formats import canonical
 from vggfeat.weights.random import random_weights
 
@@ -47,18 +48,16 @@ def test_bgr_kernels_are_turned_to_rgb() -> None:
     rgb = networks.layers()
     bgr = rgb | {"conv1_1": (rgb["conv1_1"][0][:, :, ::-1], rgb["conv1_1"][1])}
     made = [
-        from_layers(layers, mean_rgb=networks.MEAN_RGB, channels=channels, source="")
-        for layers, channels in ((rgb, "rgb"), (bgr, "bgr"))
+        networks.converted(layers, channels) for layers, channels in ((rgb, "rgb"), (bgr, "bgr"))
     ]
     assert made[0].fingerprint == made[1].fingerprint
 
 
 def test_the_fingerprint_sees_a_single_number() -> None:
     layers = networks.layers()
-    first = from_layers(layers, mean_rgb=networks.MEAN_RGB, channels="rgb", source="")
+    first = networks.converted(layers).fingerprint
     layers["fc7"][0][-1, -1] += 1e-6
-    second = from_layers(layers, mean_rgb=networks.MEAN_RGB, channels="rgb", source="")
-    assert first.fingerprint != second.fingerprint
+    assert networks.converted(layers).fingerprint != first
 
 
 @pytest.mark.parametrize("missing", ["conv1_1", "conv4_2", "conv5_3"])
@@ -66,7 +65,7 @@ def test_every_convolution_is_needed(missing: str) -> None:
     layers = networks.layers()
     del layers[missing]
     with pytest.raises(WeightsError, match=f"no VGG16: it has no {missing}"):
-        from_layers(layers, mean_rgb=networks.MEAN_RGB, channels="rgb", source="")
+        networks.converted(layers)
 
 
 @pytest.mark.parametrize("layer", vgg16.LAYERS)
@@ -75,7 +74,7 @@ def test_a_kernel_that_does_not_fit_the_chain_is_named(layer: str) -> None:
     kernel, bias = layers[layer]
     layers[layer] = kernel[..., :-1, :], bias
     with pytest.raises(WeightsError, match=f"no VGG16: {layer} has shape .* expected"):
-        from_layers(layers, mean_rgb=networks.MEAN_RGB, channels="rgb", source="")
+        networks.converted(layers)
 
 
 def test_a_bias_of_another_length_is_named() -> None:
@@ -83,7 +82,7 @@ def test_a_bias_of_another_length_is_named() -> None:
     kernel, bias = layers["conv2_1"]
     layers["conv2_1"] = kernel, bias[:-1]
     with pytest.raises(WeightsError, match=r"bias of conv2_1 has shape \[7\], expected \[8\]"):
-        from_layers(layers, mean_rgb=networks.MEAN_RGB, channels="rgb", source="")
+        networks.converted(layers)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +106,30 @@ def test_random_weights_are_the_same_each_time_and_he_scaled() -> None:
     assert not first.trained
 
 
-def test_a_safetensors_file_of_another_program_is_refused(tmp_path: Path) -> None:
-    save_file({"x": np.zeros(3, np.float32)}, tmp_path / "x.safetensors")
-    with pytest.raises(WeightsError, match="not one that vggfeat wrote"):
+def test_a_file_of_another_version_says_what_to_do(tmp_path: Path, narrow_file: Path) -> None:
+    data = narrow_file.read_bytes().replace(b'"vggfeat":"2"', b'"vggfeat":"9"')
+    (tmp_path / "x.safetensors").write_bytes(data)
+    with pytest.raises(WeightsError, match="import the original again"):
+        formats.read(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"conv1_1/kernel":{"dtype":"F32"', b'"conv1_1/kernel":{"dtype":"I32"'),
+        (b'"shape":[3,3,3,4]', b'"shape":[3,3,4,3]'),
+        (b'"mean":', b'"maen":'),
+        (b'"fingerprint":', b'"fingerpaint":'),
+        (b'"origin":"{', b'"origin":"x'),
+    ],
+)
+def test_a_header_that_lies_is_one_sentence(
+    tmp_path: Path, narrow_file: Path, old: bytes, new: bytes
+) -> None:
+    data = narrow_file.read_bytes()
+    assert old in data
+    (tmp_path / "x.safetensors").write_bytes(data.replace(old, new, 1))
+    with pytest.raises(WeightsError, match=r"x\.safetensors: (damaged|no VGG16)"):
         formats.read(tmp_path / "x.safetensors")
 
 
@@ -137,7 +157,7 @@ def test_nothing_of_a_file_is_left_where_writing_it_fails(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(canonical, "save_file", full)
+    monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
         canonical.write(networks.weights(), tmp_path / "a.safetensors")
     assert not list(tmp_path.iterdir())

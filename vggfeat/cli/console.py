@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vggfeat.run import Watcher
+from vggfeat.watcher import Watcher
 
 if TYPE_CHECKING:
     from vggfeat.outcome import Failure

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat import vgg16
+from vggfeat.cores import cores
 from vggfeat.errors import WeightsError
+from vggfeat.weights.origin import RANDOM, Origin
 
 Float32 = NDArray[np.float32]
+PIECE = 1 << 24  # bytes hashed by one core at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +32,24 @@ class Weights:
     Attributes:
         tensors: `conv1_1/kernel`, `conv1_1/bias` ... in the network's order, then `mean`
             (`[3]`, RGB, in units of 0..255).
-        source: where they come from, in words.
-        fingerprint: sha256 (64 hexadecimal digits) over all names, shapes and numbers.
+        origin: where they come from, and how they were understood.
+        kept_fingerprint: what is kept as the fingerprint beside them, where they come from a file
+            of ours.
     """
 
     tensors: Mapping[str, Float32]
-    source: str
-    fingerprint: str
+    origin: Origin
+    kept_fingerprint: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that stand for all names, shapes and numbers."""
+        return self.kept_fingerprint or fingerprint(self.tensors)
+
+    @property
+    def source(self) -> str:
+        """Where they come from, in words."""
+        return self.origin.source
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -44,7 +59,7 @@ class Weights:
     @property
     def trained(self) -> bool:
         """False for the random weights, which are for trials only."""
-        return not self.source.startswith("random")
+        return self.origin.training != RANDOM
 
     @property
     def width_of(self) -> dict[str, int]:
@@ -68,50 +83,22 @@ class Weights:
         return f"{text} ({widths['fc8']} classes)" if "fc8" in widths else text
 
 
-def from_layers(
-    layers: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
-    *,
-    mean_rgb: tuple[float, float, float],
-    channels: str,
-    source: str,
-) -> Weights:
-    """Make the canonical set of a network's layers.
-
-    Args:
-        layers: kernel and bias by layer name, of any float type; kernels HWIO, those of fully
-            connected layers dense `[in,out]` (rows of fc6 in H,W,C order) or as convolutions.
-        mean_rgb: what the network was trained to have subtracted, in 0..255.
-        channels: `rgb` or `bgr`, the order that conv1_1 takes.
-        source: where they come from, in words.
-
-    Raises:
-        WeightsError: the layers are no VGG16, or hold numbers that are not finite.
-    """
-    known = {name: layers[name] for name in vgg16.LAYERS if name in layers}
-    vgg16.check(
-        {
-            name: (vgg16.canonical_shape(name, kernel.shape), bias.shape)
-            for name, (kernel, bias) in known.items()
-        }
-    )
-    tensors: dict[str, Float32] = {}
-    for name, (kernel, bias) in known.items():
-        shape = vgg16.canonical_shape(name, kernel.shape)
-        flipped = name == "conv1_1" and channels == "bgr"
-        rgb = kernel[:, :, ::-1] if flipped else kernel
-        tensors[f"{name}/kernel"] = _float32(name, rgb).reshape(shape)
-        tensors[f"{name}/bias"] = _float32(name, bias)
-    tensors["mean"] = np.asarray(mean_rgb, np.float32)
-    return Weights(tensors, source, fingerprint(tensors))
-
-
 def fingerprint(tensors: Mapping[str, Float32]) -> str:
-    """sha256 over the names, shapes and little-endian bytes of all tensors, in their order."""
-    digest = hashlib.sha256()
-    for name, array in tensors.items():
-        digest.update(f"{name}{vgg16.text(array.shape)}".encode())
-        digest.update(np.ascontiguousarray(array, "<f4").reshape(-1).data)
-    return digest.hexdigest()
+    """sha256 over each tensor's name, shape, and the sha256 of each of its pieces of 16 MiB."""
+    pieces = [
+        (
+            f"{name}{vgg16.text(array.shape)}" if begin == 0 else "",
+            as_bytes(array)[begin : begin + PIECE],
+        )
+        for name, array in tensors.items()
+        for begin in range(0, array.nbytes, PIECE)
+    ]
+    with ThreadPoolExecutor(cores()) as pool:
+        digests = pool.map(lambda piece: hashlib.sha256(piece[1]).digest(), pieces)
+        whole = hashlib.sha256()
+        for (header, _), digest in zip(pieces, digests, strict=True):
+            whole.update(header.encode() + digest)
+    return whole.hexdigest()
 
 
 def check_intact(weights: Weights) -> None:
@@ -120,10 +107,6 @@ def check_intact(weights: Weights) -> None:
         raise WeightsError(f"damaged: the numbers no longer fit the fingerprint ({weights.source})")
 
 
-def _float32(layer: str, array: NDArray[Any]) -> Float32:
-    if not np.issubdtype(array.dtype, np.floating) and array.dtype.name != "bfloat16":
-        raise WeightsError(f"no VGG16: {layer} holds {array.dtype}, expected float32")
-    result = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(result).all():
-        raise WeightsError(f"damaged: {layer} holds numbers that are NaN or infinite")
-    return result
+def as_bytes(array: Float32) -> memoryview:
+    """Little-endian, as files keep them."""
+    return np.ascontiguousarray(array, "<f4").reshape(-1).view(np.uint8).data

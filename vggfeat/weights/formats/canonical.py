@@ -1,29 +1,39 @@
-"""vggfeat's own form: one safetensors file, opened as a memory map."""
+"""vggfeat's own form: one safetensors file, opened as a memory map.
+
+The format (github.com/huggingface/safetensors): eight bytes with the length of a JSON header,
+the header, then the numbers of one tensor after the other.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from vggfeat import vgg16
+from vggfeat.cores import cores
 from vggfeat.errors import WeightsError
-from vggfeat.weights.canonical import Weights
+from vggfeat.weights.canonical import PIECE, Float32, Weights, as_bytes
+from vggfeat.weights.origin import Origin, from_dict
 
-NAME = "vggfeat safetensors"
-_VERSION = "1"
+NAME = "vggfeat's own"
+FILES = "`.safetensors`, as the store keeps it"
+ABOUT = "opened by memory map, without a copy"
+_VERSION = "2"
+_ALIGNMENT = 64
+_NO_FINGERPRINT = 64 * "0"
 
 
 def recognise(path: Path) -> bool:
     if not path.is_file():
         return False
     with open(path, "rb") as file:
-        start = file.read(10)
-    return len(start) == 10 and start[8:10] in (b'{"', b"{ ")
+        return file.read(64)[8:].startswith(b'{"__metadata__":{"vggfeat":')
 
 
 def read(path: Path) -> Weights:
@@ -35,10 +45,27 @@ def read(path: Path) -> Weights:
     try:
         with safe_open(path, "numpy") as file:  # checks the header against the file's length
             metadata = file.metadata() or {}
+        if metadata.get("vggfeat") != _VERSION:
+            raise WeightsError(
+                f"{path}: not written by this version of vggfeat: import the original again"
+            )
+        tensors = _mapped(path)
+        vgg16.check(
+            {
+                name: (tensors[f"{name}/kernel"].shape, tensors[f"{name}/bias"].shape)
+                for name in vgg16.LAYERS
+                if f"{name}/kernel" in tensors
+            }
+        )
+        origin = from_dict(json.loads(metadata["origin"]))
+        return Weights(tensors, origin, metadata["fingerprint"])
     except SafetensorError as error:
         raise WeightsError(f"{path}: damaged or no safetensors file: {error}") from None
-    if metadata.get("vggfeat") != _VERSION:
-        raise WeightsError(f"{path}: a safetensors file, but not one that vggfeat wrote")
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: damaged: {error}") from error
+
+
+def _mapped(path: Path) -> dict[str, Float32]:
     mapped = np.memmap(path, np.uint8, "r")
     start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
     header = json.loads(mapped[8:start].tobytes())
@@ -46,28 +73,65 @@ def read(path: Path) -> Weights:
     for name in _names():
         if name in header:
             begin, end = header[name]["data_offsets"]
+            if header[name]["dtype"] != "F32":
+                raise ValueError(f"{name} is no float32")
             flat = mapped[start + begin : start + end].view("<f4")
             tensors[name] = flat.reshape(header[name]["shape"])
-    return Weights(tensors, metadata["source"], metadata["fingerprint"])
+    if tensors["mean"].shape != (3,):
+        raise ValueError("its mean is not of three numbers")
+    return tensors
 
 
 def write(weights: Weights, path: Path) -> None:
     """Write the file whole or not at all. Raises OSError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    metadata = {
-        "vggfeat": _VERSION,
-        "source": weights.source,
-        "fingerprint": weights.fingerprint,
-    }
     try:
-        save_file(dict(weights.tensors), part, metadata)
-        with open(part, "rb+") as file:
+        with open(part, "wb") as file, ThreadPoolExecutor(cores() + 1) as pool:
+            start = len(_header(weights.tensors, weights.origin, _NO_FINGERPRINT))
+            pieces = _pieces(weights, start)
+            list(pool.map(lambda piece: _write_at(file.fileno(), *piece), pieces))
+            # The disk and the processor need not wait for each other.
+            flushed = pool.submit(os.fsync, file.fileno())
+            header = _header(weights.tensors, weights.origin, weights.fingerprint)
+            flushed.result()
+            _write_at(file.fileno(), 0, memoryview(header))
             os.fsync(file.fileno())
         os.replace(part, path)
-    except SafetensorError as error:
-        raise OSError(None, str(error), str(path)) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _header(tensors: Mapping[str, Float32], origin: Origin, fingerprint: str) -> bytes:
+    entries: dict[str, object] = {
+        "__metadata__": {
+            "vggfeat": _VERSION,
+            "fingerprint": fingerprint,
+            "origin": json.dumps(origin.as_dict()),
+        }
+    }
+    end = 0
+    for name, array in tensors.items():
+        begin, end = end, end + array.nbytes
+        entries[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [begin, end]}
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _pieces(weights: Weights, start: int) -> Iterator[tuple[int, memoryview]]:
+    """All numbers in pieces, each with where it begins."""
+    end = start
+    for array in weights.tensors.values():
+        data = as_bytes(array)
+        for begin in range(0, len(data), PIECE):
+            yield end + begin, data[begin : begin + PIECE]
+        end += len(data)
+
+
+def _write_at(file: int, offset: int, data: memoryview) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(file, data[done:], offset + done)
 
 
 def _names() -> list[str]:
