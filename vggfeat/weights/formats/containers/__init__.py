@@ -1,0 +1,1 @@
+"""Files within which numbers are kept, whatever they mean: zip, HDF5, pickles, tables."""
