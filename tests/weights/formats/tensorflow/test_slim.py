@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from tests import networks
 from tests.networks import relative_error
+from tests.weights.formats import tables
 from vggfeat import Extractor, WeightsError
 from vggfeat.weights import formats
 
@@ -136,7 +138,7 @@ def test_two_networks_in_one_checkpoint_are_not_guessed_between(tmp_path: Path) 
         for scope in ("student", "teacher"):
             vgg.vgg_16(tf.zeros([1, 224, 224, 3]), 10, scope=scope)
     save(randomised(graph), tmp_path / "two.ckpt", V1)
-    with pytest.raises(WeightsError, match="several networks, below the scopes student/, teacher/"):
+    with pytest.raises(WeightsError, match="several networks, below student and teacher"):
         formats.read(tmp_path / "two.ckpt")
 
 
@@ -266,11 +268,90 @@ def test_a_checkpoint_whose_data_is_gone_or_cut_is_one_sentence(written: Written
     prefix = written.checkpoint(V2, "cut.ckpt")
     data = Path(f"{prefix}.data-00000-of-00001")
     data.write_bytes(data.read_bytes()[:1000])
-    with pytest.raises(WeightsError, match="cannot be read as a checkpoint"):
+    with pytest.raises(WeightsError, match=r"cut\.ckpt: damaged: a tensor .* beyond the end$"):
         formats.read(prefix)
     data.unlink()
-    with pytest.raises(WeightsError, match="cannot be read as a checkpoint"):
+    with pytest.raises(WeightsError, match=rf"part of the checkpoint is missing: {data.name}$"):
         formats.read(prefix)
+
+
+def test_a_v1_checkpoint_cut_anywhere_is_one_sentence(written: Written) -> None:
+    path = written.checkpoint(V1, "cut_v1.ckpt")
+    data = path.read_bytes()
+    for part in (0.0, 0.3, 0.99):
+        path.write_bytes(data[: int(len(data) * part)] + data[-48:])
+        with pytest.raises(WeightsError, match=r"cut_v1\.ckpt: damaged: "):
+            formats.read(path)
+
+
+@pytest.mark.parametrize("version", [V1, V2])
+def test_the_mean_that_a_checkpoint_keeps_is_taken(tmp_path: Path, version: int) -> None:
+    mean = (120.5, 115.25, 100.75)
+    graph = tf.Graph()
+    with graph.as_default(), networks.narrow_slim(10) as vgg:
+        kept = v1.get_variable("vgg_16/mean_rgb", initializer=tf.constant(mean))
+        images = tf.constant(CROPS.astype(np.float32)) - kept
+        with slim.arg_scope(vgg.vgg_arg_scope()):
+            _, points = vgg.vgg_16(images, 10, is_training=False)
+        fc7 = tf.squeeze(points["vgg_16/fc7"], [1, 2])
+    session = randomised(graph)
+    save(session, tmp_path / "mean.ckpt", version)
+    assert tuple(formats.read(tmp_path / "mean.ckpt").tensors["mean"]) == mean
+    assert relative_error(fc7_of(tmp_path / "mean.ckpt"), session.run(fc7)) < 1e-5
+
+
+def with_mean(written: Written, folder: Path, mean: tuple[float, float, float]) -> Path:
+    reader = tf.train.load_checkpoint(str(written.checkpoint(V1, "v1.ckpt")))
+    names = set(reader.get_variable_to_shape_map()) - {"global_step"}
+    variables = {name: reader.get_tensor(name) for name in names}
+    variables["vgg_16/mean_rgb"] = np.array(mean, np.float32)
+    tables.write_bundle(folder / "mean", variables)
+    return folder / "mean"
+
+
+def test_slims_rounded_mean_stands_for_oxfords(written: Written, tmp_path: Path) -> None:
+    mean = formats.read(with_mean(written, tmp_path, SLIM_MEAN)).tensors["mean"]
+    assert tuple(mean) == tuple(np.float32(networks.MEAN_RGB))
+
+
+def test_a_network_may_have_nothing_subtracted(written: Written, tmp_path: Path) -> None:
+    assert not formats.read(with_mean(written, tmp_path, (0, 0, 0))).tensors["mean"].any()
+
+
+@pytest.mark.parametrize("mean", [(np.nan, 100.0, 100.0), (-3.0, 0.0, 0.0), (1e9, 100.0, 100.0)])
+def test_an_impossible_mean_is_refused(
+    written: Written, tmp_path: Path, mean: tuple[float, float, float]
+) -> None:
+    path = with_mean(written, tmp_path, mean)
+    with pytest.raises(WeightsError, match="damaged: vgg_16/mean_rgb holds"):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("name", ["..", "../../outside", "", "/", "outside/../../outside"])
+def test_a_state_file_cannot_point_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    inside = tmp_path / "outside" / "inside"
+    inside.mkdir(parents=True)
+    for prefix in (tmp_path / "outside", tmp_path / "outside" / "outside", tmp_path / "inside"):
+        tables.write_bundle(prefix, {"x": np.zeros(1, np.float32)})
+    Path(f"{inside}.index").write_bytes((tmp_path / "outside.index").read_bytes())
+    (inside / "checkpoint").write_text(f'model_checkpoint_path: "{name}"\n')
+    with pytest.raises(WeightsError, match="not a form of weights that vggfeat knows"):
+        formats.read(inside)
+
+
+def test_pipes_and_loops_are_not_waited_for(written: Written, tmp_path: Path) -> None:
+    prefix = written.checkpoint(V2, "piped.ckpt")
+    data = Path(f"{prefix}.data-00000-of-00001")
+    data.unlink()
+    os.mkfifo(data)
+    with pytest.raises(WeightsError, match="a part of the checkpoint is missing"):
+        formats.read(prefix)
+    os.mkfifo(tmp_path / "checkpoint")
+    (tmp_path / "a.index").symlink_to("b.index")
+    (tmp_path / "b.index").symlink_to("a.index")
+    os.mkfifo(tmp_path / "c.index")
+    for path in (tmp_path, tmp_path / "checkpoint", tmp_path / "a", tmp_path / "c"):
+        assert not formats.slim.recognise(path)
 
 
 def test_the_full_size_network_of_slim_gives_slims_fc7(tmp_path: Path) -> None:
