@@ -6,7 +6,6 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -30,8 +29,8 @@ def keras(keras_h5: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Keras' address and hash, of a narrow file on a server of ours."""
     data = keras_h5.read_bytes()
     with serving(data) as server:
-        file = PublishedFile(server.url, hashlib.md5(data).hexdigest())
-        monkeypatch.setattr(published, "keras_file", lambda: file)
+        file = PublishedFile(server.url, f"md5:{hashlib.md5(data).hexdigest()}")
+        monkeypatch.setitem(published.FILES, "keras", lambda: file)
         yield server
 
 
@@ -128,22 +127,3 @@ def test_random_weights_do_without_a_store_that_can_be_written(
     made = networks.weights()
     monkeypatch.setattr(weights, "random_weights", lambda: made)
     assert weights.choose("random").fingerprint == made.fingerprint
-
-
-def test_address_and_hash_are_those_of_the_installed_keras() -> None:
-    from keras.src.applications import vgg16
-
-    file = published.keras_file()
-    assert file.url == vgg16.WEIGHTS_PATH
-    assert file.md5 == "64373286793e3c8b2b4e3219cbf3544b"
-
-
-def test_a_keras_that_says_it_differently_leads_to_importing_by_hand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "src" / "applications").mkdir(parents=True)
-    (tmp_path / "src" / "applications" / "vgg16.py").write_text("WEIGHTS = {}")
-    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(published.importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(WeightsError, match=r"no WEIGHTS_PATH.*vggfeat weights import FILE"):
-        published.keras_file()

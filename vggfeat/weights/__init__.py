@@ -7,30 +7,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vggfeat.errors import WeightsError
-from vggfeat.weights import formats, store
+from vggfeat.weights import formats, published, store
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.random import random_weights
 
 if TYPE_CHECKING:
-    from vggfeat.weights.download import OnProgress
+    from vggfeat.weights.download import OnNote
+    from vggfeat.weights.transfer import OnProgress
 
 RANDOM = "random"
 KERAS = "keras"
 
-__all__ = ["KERAS", "RANDOM", "Weights", "choose", "existing", "from_keras", "named"]
+__all__ = ["KERAS", "RANDOM", "Weights", "choose", "existing", "named"]
 
 
 def _no_progress(done: int, total: int | None) -> None:
     pass
 
 
+def _no_note(message: str) -> None:
+    pass
+
+
 def choose(
-    spec: str | os.PathLike[str] | Weights | None = None, on_progress: OnProgress = _no_progress
+    spec: str | os.PathLike[str] | Weights | None = None,
+    on_progress: OnProgress = _no_progress,
+    on_note: OnNote = _no_note,
 ) -> Weights:
     """The weights of a run: those asked for, else `$VGGFEAT_WEIGHTS`, else the default.
 
     The default is `keras` where the store has it, else the only trained weights of the
     store, else Keras' published file: from Keras' own cache if it is there, else downloaded.
+
+    Args:
+        on_progress: told the bytes of a download, done and in all.
+        on_note: told, in words, what is fetched from where.
 
     Raises:
         WeightsError: there are none, or several to choose from.
@@ -38,7 +49,7 @@ def choose(
     if isinstance(spec, Weights):
         return spec
     asked = os.fspath(spec) if spec else os.environ.get("VGGFEAT_WEIGHTS")
-    return named(asked or default_name() or KERAS, on_progress)
+    return named(asked or default_name() or KERAS, on_progress, on_note)
 
 
 def default_name() -> str | None:
@@ -53,49 +64,40 @@ def default_name() -> str | None:
     return names[0]
 
 
-def named(spec: str, on_progress: OnProgress = _no_progress) -> Weights:
+def named(spec: str, on_progress: OnProgress = _no_progress, on_note: OnNote = _no_note) -> Weights:
     """Weights by name or file. A name goes before a file of that name: write `./name` for it.
 
-    `random` and `keras` are made or fetched when they are first asked for.
+    `random` is made and the names of `published.FILES` are fetched when they are first asked for.
 
     Raises:
         WeightsError: no such weights.
     """
     if spec == RANDOM and not store.contains(spec):
         return _kept(random_weights(), RANDOM)
-    if spec == KERAS and not store.contains(spec):
-        return from_keras(on_progress)
+    if spec in published.FILES and not store.contains(spec):
+        from vggfeat.weights.fetch import fetch
+
+        return fetch(spec, on_progress, on_note)
     return existing(spec)
 
 
-def existing(spec: str) -> Weights:
-    """Weights that are here already, by name or file. Raises WeightsError."""
+def existing(spec: str, *, channels: str | None = None, scale: str | None = None) -> Weights:
+    """Weights that are here already, by name or file.
+
+    Args:
+        channels: what a file's conv1_1 takes, as `formats.read` understands it.
+        scale: likewise.
+
+    Raises:
+        WeightsError: no such weights.
+    """
     if store.contains(spec):
         return store.open_weights(spec)
     path = Path(spec)
     if not path.exists() and not formats.slim.recognise(path):
         names = ", ".join(store.names()) or "it is empty"
         raise WeightsError(f"{spec}: no such file, and no such name in the store ({names})")
-    return formats.read(path)
-
-
-def from_keras(on_progress: OnProgress = _no_progress) -> Weights:
-    """Keras' published file, from Keras' cache or its address, kept in the store as `keras`.
-
-    Raises:
-        WeightsError: it cannot be had.
-    """
-    from vggfeat.weights import download, published
-
-    file = published.keras_file()
-    cached = published.in_keras_cache(file)
-    if cached is not None:
-        return _kept(formats.read(cached), KERAS)
-    target = store.folder() / file.name
-    download.download(file, target, on_progress)
-    kept = store.save(formats.read(target), KERAS)
-    target.unlink(missing_ok=True)
-    return kept
+    return formats.read(path, channels=channels, scale=scale)
 
 
 def _kept(weights: Weights, name: str) -> Weights:

@@ -1,100 +1,90 @@
-"""One file over HTTP: resumed, checked, and there whole or not at all."""
+"""A published file, from a mirror or its address: checked, and there whole or not at all.
+
+Over requests rather than pooch, which does not take up a download where it broke off.
+"""
 
 from __future__ import annotations
 
-import time
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import requests
-
 from vggfeat.errors import WeightsError, describe_os_error
-from vggfeat.weights.published import PublishedFile, md5
+from vggfeat.weights import caches, transfer
+from vggfeat.weights.published import PublishedFile
+from vggfeat.weights.transfer import OnProgress, UnavailableError
 
-_ATTEMPTS = 5
-_TIMEOUT = 30  # seconds without a byte
-_CHUNK = 1 << 16  # what a connection that breaks off can lose
-
-# Called with the bytes that are there and the bytes that there will be (None: not said).
-OnProgress = Callable[[int, "int | None"], None]
+OnNote = Callable[[str], None]
 
 
-def download(file: PublishedFile, target: Path, on_progress: OnProgress) -> None:
-    """Fetch a published file to `target`.
+def download(
+    file: PublishedFile,
+    target: Path,
+    on_progress: OnProgress,
+    on_note: OnNote = lambda message: None,
+    copies: int = 0,
+) -> None:
+    """Fetch a published file to `target`: from `$VGGFEAT_MIRROR` first, if that is an address.
 
     What has come is kept in `target` with `.part` added, and a broken connection, or a later
-    call, goes on from there. Proxies are taken from the environment.
+    call, goes on from there.
+
+    Args:
+        on_note: told which address is asked.
+        copies: how many files of that size will be made of it, for which there must be room.
 
     Raises:
-        WeightsError: it cannot be had, or what came has another hash.
+        WeightsError: it cannot be had, or what came is something else, or there is no room.
     """
     part = target.with_name(target.name + ".part")
+    mirror = caches.mirror_url()
+    addresses = [f"{mirror.rstrip('/')}/{file.name}"] if mirror else []
+    reasons = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch_with_retries(file, part, on_progress)
-        found = md5(part)
-        if found != file.md5:
-            part.unlink()
-            raise WeightsError(
-                f"{file.url}: what came has the md5 {found}, expected {file.md5}; it was deleted. "
-                "Something between here and there answers in its place: try another network"
-            )
-        part.replace(target)
-    except requests.RequestException as error:
-        raise WeightsError(
-            f"{file.url}: cannot be downloaded ({_reason(error)}). Run the same again to go on, "
-            "or fetch it elsewhere and: vggfeat weights import FILE"
-        ) from error
+        for url in [*addresses, file.url]:
+            on_note(f"fetching {url}")
+            try:
+                _fetch_checked(url, file, part, on_progress, copies)
+            except UnavailableError as error:
+                reasons.append(f"{url}: {error}")
+            else:
+                part.replace(target)
+                return
     except OSError as error:
-        raise WeightsError(f"{part}: cannot be written: {describe_os_error(error)}") from error
+        kept = "; what has come is kept, and the same again goes on from there"
+        raise WeightsError(
+            f"{part}: cannot be written: {describe_os_error(error)}{kept if part.exists() else ''}"
+        ) from error
+    raise WeightsError(
+        f"{file.name} cannot be downloaded: {'; '.join(reasons)}. Run the same again to go on, or "
+        "fetch it elsewhere and: vggfeat weights import FILE"
+    )
 
 
-def _fetch_with_retries(file: PublishedFile, part: Path, on_progress: OnProgress) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        before = part.stat().st_size if part.exists() else 0
-        try:
-            _fetch(file.url, part, on_progress)
+def _fetch_checked(
+    url: str, file: PublishedFile, part: Path, on_progress: OnProgress, copies: int
+) -> None:
+    """Fetch to the part, and once more from the start if what an earlier call left was wrong."""
+
+    def check_room(there: int, total: int) -> None:
+        _check_room(part.parent, total - there + copies * total)
+
+    while True:
+        begun = part.exists()
+        transfer.fetch(url, part, file.size, check_room, on_progress)
+        fault = file.fault_of(part)
+        if fault is None:
             return
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ):
-            progressed = part.exists() and part.stat().st_size > before
-            if attempt == _ATTEMPTS:
-                raise
-            time.sleep(0.1 if progressed else 2**attempt / 4)
+        part.unlink()
+        if not begun:
+            raise UnavailableError(f"what came {fault}; it was deleted")
 
 
-def _fetch(url: str, part: Path, on_progress: OnProgress) -> None:
-    """Ask for what is missing of the part and add it."""
-    there = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}
-    if there:
-        headers["Range"] = f"bytes={there}-"
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # all of it is there already
-        response.raise_for_status()
-        resumed = response.status_code == requests.codes.partial_content
-        there = there if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = there + int(length) if length else None
-        with open(part, "ab" if resumed else "wb") as out:
-            for chunk in response.iter_content(_CHUNK):
-                out.write(chunk)
-                there += len(chunk)
-                on_progress(there, total)
-        if total is not None and there < total:
-            raise requests.ConnectionError(f"it broke off after {there:,} of {total:,} bytes")
-
-
-def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {_TIMEOUT} s"
-    if isinstance(error, requests.HTTPError):
-        return f"the server answers {error.response.status_code} {error.response.reason}"
-    cause: BaseException = error
-    while (deeper := cause.__cause__ or cause.__context__) is not None:
-        cause = deeper
-    return describe_os_error(cause) if isinstance(cause, OSError) else str(cause)
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise WeightsError(
+            f"{folder}: {needed:,} bytes of disk are needed and {free:,} are free: make room, or "
+            "set VGGFEAT_STORE to a folder elsewhere"
+        )
