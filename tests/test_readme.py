@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import networks
 from tests.conftest import SAMPLES
+from vggfeat.weights import formats, store
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,7 +29,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow_file: Path) -
     (tmp_path / "imgs").mkdir()
     for name, sample in (("a.jpg", "china.jpg"), ("b.jpg", "flower.jpg")):
         shutil.copy(SAMPLES / sample, tmp_path / "imgs" / name)
-    shutil.copy(narrow_file, tmp_path / "vgg_16.ckpt")
+    shutil.copy(narrow_file, tmp_path / "vgg16-397923af.pth")
+    store.save(networks.weights(), "keras")
     (tmp_path / "vggfeat").write_text(f'#!/bin/sh\nexec {sys.executable} -m vggfeat "$@"\n')
     (tmp_path / "vggfeat").chmod(0o755)
     monkeypatch.chdir(tmp_path)
@@ -64,6 +67,19 @@ def test_the_python_runs(narrow_file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
     assert np.shape(names["fc7"]) == (2, 256)
+
+
+def test_the_table_of_forms_is_that_of_the_code() -> None:
+    assert f"\n\n{formats.table()}\n\n" in README
+
+
+def test_what_show_says_has_the_lines_that_are_shown() -> None:
+    (shown,) = (block for block in blocks("text") if block.startswith("what"))
+    done = subprocess.run(
+        ["vggfeat", "weights", "show", "keras"], capture_output=True, text=True, check=True
+    )
+    labels = [line[:13] for line in shown.splitlines() if line != "..."]
+    assert [line[:13] for line in done.stdout.splitlines()[: len(labels)]] == labels
 
 
 def test_the_exit_codes_are_those_of_the_help() -> None:

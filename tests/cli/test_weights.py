@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests import networks
 from tests.cli.command import lines, vggfeat
 from tests.weights.servers import Server, serving
+from tests.weights.written import channels_first
 from vggfeat import vgg16
 from vggfeat.weights import store
 
@@ -27,18 +30,24 @@ def keras_h5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_is_imported_listed_shown_and_removed(keras_h5: Path) -> None:
     done = vggfeat("weights", "import", keras_h5)
     assert lines(done.stderr)[0].startswith("vggfeat: my_vgg: VGG16-shaped network with layers of ")
-    assert lines(done.stderr)[0].endswith("(7 classes); use it with --weights my_vgg")
+    assert lines(done.stderr)[0].endswith("(7 classes), training: unknown")
+    assert lines(done.stderr)[1] == "vggfeat: my_vgg: use it with --weights my_vgg"
     fingerprint = store.open_weights("my_vgg").fingerprint
 
     (line,) = lines(vggfeat("weights", "list").stdout)
     assert line.startswith(f"my_vgg  {fingerprint[:16]}  VGG16-shaped")
 
     shown = lines(vggfeat("weights", "show", "my_vgg").stdout)
-    assert shown[1] == "source       Keras file my_vgg.h5"
-    assert shown[2] == f"fingerprint  {fingerprint}"
-    assert shown[3] == "mean (RGB)   123.680, 116.779, 103.939"
-    assert [line.split()[0] for line in shown[4:]] == list(vgg16.LAYERS)
-    assert shown[4].split() == ["conv1_1", "[3,3,3,4]", "[4]"]
+    assert shown[1:7] == [
+        "source       Keras file my_vgg.h5",
+        "training     unknown",
+        "input        BGR, caffe scale",
+        "decided by   declared by the names of keras.applications",
+        f"fingerprint  {fingerprint}",
+        "mean (RGB)   123.680, 116.779, 103.939",
+    ]
+    assert [line.split()[0] for line in shown[7:]] == list(vgg16.LAYERS)
+    assert shown[7].split() == ["conv1_1", "[3,3,3,4]", "[4]"]
 
     (path,) = lines(vggfeat("weights", "path", "my_vgg").stdout)
     assert Path(path).is_file()
@@ -50,6 +59,59 @@ def test_a_file_can_be_shown_without_importing_it(keras_h5: Path, narrow_file: P
     for file in (keras_h5, narrow_file):
         assert b"VGG16-shaped" in vggfeat("weights", "show", file).stdout
     assert store.names() == []
+
+
+@pytest.fixture(scope="module")
+def nobodys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network whose file does not tell what it takes."""
+    path = tmp_path_factory.mktemp("nobodys") / "mine.safetensors"
+    kept = {}
+    for number, (name, (kernel, bias)) in enumerate(networks.layers().items()):
+        kept[f"layer{number}.weight"] = channels_first(name, kernel)
+        kept[f"layer{number}.bias"] = bias
+    save_file(kept, path)
+    return path
+
+
+@pytest.mark.parametrize("command", [("show",), ("import",), ("verify",)])
+def test_what_neither_form_nor_numbers_tell_is_asked_for(
+    nobodys: Path, command: tuple[str, ...]
+) -> None:
+    asked = vggfeat("weights", *command, nobodys, code=1)
+    (line,) = lines(asked.stderr)
+    assert "neither its form nor its numbers tell what pixels it takes" in line
+    assert "--channels rgb|bgr --scale caffe|torch|tf|unit|raw" in line
+    told = vggfeat("weights", *command, nobodys, "--channels", "bgr", "--scale", "unit")
+    assert told.returncode == 0
+
+
+def test_extract_asks_for_it_too_and_says_where(nobodys: Path, samples: list[Path]) -> None:
+    asked = vggfeat("extract", samples[0], "-o", "-", "-w", nobodys, code=1)
+    assert b"to vggfeat weights import" in asked.stderr
+
+
+def test_what_was_told_is_kept_and_goes_into_each_runs_json(
+    nobodys: Path, samples: list[Path], tmp_path: Path
+) -> None:
+    vggfeat("weights", "import", nobodys, "--channels", "bgr", "--scale", "unit")
+    vggfeat("extract", samples[0], "-o", tmp_path / "feats.npy", "-w", "mine")
+    about = json.loads((tmp_path / "feats.json").read_bytes())
+    assert about["weights"] == {
+        "fingerprint": store.open_weights("mine").fingerprint,
+        "source": "safetensors file mine.safetensors",
+        "training": "unknown",
+        "channels": "bgr",
+        "scale": "unit",
+        "decided": "given with --channels bgr --scale unit",
+        "warnings": [],
+    }
+    assert about["preprocessing"]["mean"] == [0, 0, 0]
+
+
+def test_verify_says_what_holds(narrow_in_store: str) -> None:
+    said = lines(vggfeat("weights", "verify", narrow_in_store).stdout)
+    assert said[0] == "numbers      fit their fingerprint"
+    assert said[-1].startswith("reference    none")
 
 
 def test_an_imported_name_is_used_by_extract(keras_h5: Path, samples: list[Path]) -> None:
@@ -67,7 +129,11 @@ def test_an_imported_name_is_used_by_extract(keras_h5: Path, samples: list[Path]
         (["import", "{file}", "--name", "a/b"], 1, "'a/b' cannot be a name in the store"),
         (["import", "{file}", "--name", "random"], 2, "'random' is the name of the random weights"),
         (["import", "{file}", "--name", "narrow"], 1, "already has other weights named 'narrow'"),
-        (["import", "{file}", "--ema"], 1, "moving averages are a matter of TF-Slim checkpoints"),
+        (
+            ["import", "{file}", "--ema"],
+            1,
+            "moving averages are a matter of TensorFlow checkpoints",
+        ),
         (["show", "keras"], 1, "keras: no such file, and no such name in the store (narrow)"),
         (["path", "none"], 1, "no weights named 'none' in the store"),
         (["remove", "none"], 1, "no weights named 'none' in the store"),

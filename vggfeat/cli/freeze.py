@@ -29,9 +29,11 @@ def freeze(output: str, weights: str | None, layer: str, quiet: bool) -> None:
     from vggfeat.weights import choose
 
     console = Console(quiet=quiet)
-    chosen = choose(weights, console.fetching)
+    chosen = choose(weights, console.fetching, console.note)
     if not chosen.trained:
         console.note(f"weights are {chosen.source}")
+    for warning in chosen.origin.warnings:
+        console.note(f"weights: {warning}")
     outputs = frozen.freeze(chosen, Path(output), layer)
     console.note(
         f"{output}: input {frozen.INPUT}:0, outputs {', '.join(f'{n}:0' for n in outputs)}"

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from vggfeat.inputs import CHANNELS, SCALES
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,6 +22,20 @@ def weights_option(command: F) -> F:
         help="Weights: a name in the store, a file, 'keras' or 'random'.  "
         "[default: $VGGFEAT_WEIGHTS, else those in the store, else Keras' file, downloaded]",
     )(command)
+
+
+def input_options(command: F) -> F:
+    """`--channels` and `--scale`: what conv1_1 takes, where a file does not tell."""
+    channels = click.option(
+        "--channels", type=click.Choice(CHANNELS), help="Order that the network takes, if you know."
+    )
+    scale = click.option(
+        "--scale",
+        type=click.Choice(list(SCALES)),
+        help="Scale of the pixels that it takes: caffe (0..255 minus the mean), torch (0..1 minus "
+        "mean, over deviation), tf (-1..1), unit (0..1), raw (0..255).",
+    )
+    return channels(scale(command))
 
 
 def quiet_option(command: F) -> F:
