@@ -7,13 +7,19 @@ BENCH ?=
 # PyPI's torch for Linux brings CUDA along, some gigabytes: make bench PEERS='...' leaves it out.
 PEERS ?= tensorflow onnx onnxruntime openvino torch==2.13.0
 
-.PHONY: help demo test bench lint format clean
+# What tests ask besides, where it can be installed: make frameworks TORCH= takes the newest.
+TORCH ?= torch==2.13.0
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test frameworks bench lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo                 extract the features of sample_images, with random weights"
 	@echo "make demo WEIGHTS=keras   the same with the real ones (downloads 553 MB once)"
 	@echo "make test                 run the tests; PYTEST='-k name' picks some"
+	@echo "make frameworks           install PyTorch for those tests that ask it (may take gigabytes)"
 	@echo "make bench                measure vggfeat beside its peers; BENCH=--help tells more"
 	@echo "make lint                 check style (ruff) and types (mypy)"
 	@echo "make format               put the code into the one style"
@@ -34,6 +40,10 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	.venv/bin/python -m pytest $(PYTEST)
+
+frameworks: .venv/installed-dev
+	.venv/bin/python -m pip install --quiet --editable '.[frameworks]' $(TORCH) \
+	|| echo "It cannot be installed here: tests that ask PyTorch are skipped"
 
 bench: .bench/installed
 	@.bench/venv/bin/python -m tests.benchmarks $(BENCH)

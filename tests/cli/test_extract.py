@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import networks
 from tests.cli.command import COMMAND, bare_environment, lines, vggfeat
 from vggfeat import Extractor, load_features
+from vggfeat.weights.formats import canonical
 
 
 @pytest.fixture
@@ -70,6 +72,18 @@ def test_a_folder_becomes_vectors_an_index_and_a_description(
     assert about["weights"]["source"] == "made for a test"
     assert about["preprocessing"]["resize"] == 256
     assert sorted(os.listdir()) == ["feats.index.csv", "feats.json", "feats.npy", "imgs"]
+
+
+def test_convolutions_are_enough_for_pool5(images: Path, tmp_path: Path) -> None:
+    weights = networks.weights(networks.without("fc6", "fc7", "fc8"))
+    canonical.write(weights, tmp_path / "convolutions.safetensors")
+    asked = vggfeat("extract", "imgs", "-o", "a.npy", "-w", "convolutions.safetensors", code=1)
+    assert b"ask for --layer pool5" in asked.stderr
+    vggfeat("extract", "imgs", "-o", "a.npy", "-w", "convolutions.safetensors", "--layer", "pool5")
+    maps = np.load("a.npy")
+    expected = Extractor(weights, "pool5")([images / name for name in NAMES])
+    np.testing.assert_array_equal(maps, expected)
+    assert maps.shape == (4, 7, 7, 32)
 
 
 def test_csv_holds_the_same_numbers_to_the_last_bit(images: Path) -> None:

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from tests import networks
 from tests.cli.command import lines, vggfeat
 from tests.weights.servers import Server, serving
-from tests.weights.written import channels_first
+from tests.weights.written import WRITERS, channels_first
 from vggfeat import vgg16
 from vggfeat.weights import store
 
@@ -215,3 +215,14 @@ def test_freeze_into_no_folder_is_one_sentence(narrow_file: Path) -> None:
     assert lines(done.stderr) == [
         "vggfeat: none/vgg16.pb: cannot be written: No such file or directory"
     ]
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_file_cut_short_is_one_line_and_exit_code_1(form: str, tmp_path: Path) -> None:
+    path = WRITERS[form](networks.layers(), tmp_path / "network")
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    largest = max(files, key=lambda file: file.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+    (line,) = lines(vggfeat("weights", "import", path, "--name", "x", code=1).stderr)
+    assert line.startswith(f"vggfeat: {path}: ")
+    assert store.names() == []

@@ -139,7 +139,7 @@ def slim_tarball(layers: Layers, path: Path) -> Path:
     """As TF-Slim publishes it."""
     checkpoint = slim_v1(layers, path.with_suffix(".ckpt"))
     path = path.with_suffix(".tar.gz")
-    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+    with tarfile.open(path, "w:gz", compresslevel=0) as archive:
         archive.add(checkpoint, "vgg_16.ckpt")
     checkpoint.unlink()
     return path

@@ -12,7 +12,7 @@ from vggfeat.engines import NAMES
 from vggfeat.errors import EXIT_DONE, EXIT_SOME_IMAGES_FAILED
 from vggfeat.sinks import FORMS, STDOUT
 from vggfeat.sources import STDIN
-from vggfeat.vgg16 import SIZE
+from vggfeat.vgg16 import OUTPUTS, SIZE
 
 EPILOG = """\b
 Examples:
@@ -33,8 +33,8 @@ Beside feats.npy it writes:
 @click.option("-o", "--output", metavar="FILE", required=True, help="File to write; - for stdout.")
 @weights_option
 @click.option(
-    "--layer", type=click.Choice(["fc7", "fc6"]), default="fc7", show_default=True,
-    help="Which layer's output, after its ReLU.",
+    "--layer", type=click.Choice(list(OUTPUTS)[::-1]), default="fc7", show_default=True,
+    help="Which layer's output: fc7 and fc6 after their ReLU, pool5 as a map of 7x7.",
 )  # fmt: skip
 @click.option("--format", "form", type=click.Choice(list(FORMS)), help="[default: by FILE's name]")
 @click.option("-0", "--null", is_flag=True, help="Paths on stdin end in NUL (find -print0).")

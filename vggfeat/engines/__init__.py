@@ -54,9 +54,16 @@ def check_reaches(weights: Weights, layer: str) -> None:
     if lacking:
         raise WeightsError(
             f"{layer} cannot be computed: the weights ({weights.source}) hold no "
-            f"{' and no '.join(lacking)}; give a file with the fully connected layers, such as "
-            "Keras' without 'notop' in its name (vggfeat weights download)"
+            f"{' and no '.join(lacking)}; ask for --layer {_highest(weights)}, or give a file with "
+            "the fully connected layers, such as Keras' without 'notop' in its name: vggfeat weights "
+            "download"
         )
+
+
+def _highest(weights: Weights) -> str:
+    """The last output that weights reach up to: pool5 at the least."""
+    reached = [name for name, parts in vgg16.OUTPUTS.items() if set(parts) <= set(weights.layers)]
+    return reached[-1]
 
 
 def auto() -> str:
