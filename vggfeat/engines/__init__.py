@@ -55,8 +55,8 @@ def check_reaches(weights: Weights, layer: str) -> None:
         raise WeightsError(
             f"{layer} cannot be computed: the weights ({weights.source}) hold no "
             f"{' and no '.join(lacking)}; ask for --layer {_highest(weights)}, or give a file with "
-            "the fully connected layers, such as Keras' without 'notop' in its name: vggfeat weights "
-            "download"
+            "the fully connected layers, such as Keras' without 'notop' in its name "
+            "(vggfeat weights download)"
         )
 
 
