@@ -265,7 +265,11 @@ def test_an_archive_of_another_network_is_refused_and_not_kept(
     assert kept() == []
 
 
-@pytest.mark.parametrize("content", [packed(b"x" * 1000), packed(b"", "other"), b"no archive"])
+@pytest.mark.parametrize(
+    "content",
+    [packed(b"x" * 1000), packed(b"", "other"), b"no archive"],
+    ids=["no checkpoint", "no such member", "no archive"],
+)
 def test_an_archive_that_holds_something_else_is_refused_and_not_kept(
     mirror: Server, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

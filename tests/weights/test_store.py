@@ -29,6 +29,16 @@ def test_the_same_weights_may_be_saved_again_but_others_never_replace_them() -> 
     assert store.open_weights("net").fingerprint == networks.weights().fingerprint
 
 
+def test_a_file_of_another_version_is_told_of_and_may_be_replaced() -> None:
+    store.save(networks.weights(), "mine")
+    path = store.path_of("mine")
+    path.write_bytes(path.read_bytes().replace(b'"vggfeat":"2"', b'"vggfeat":"1"'))
+    with pytest.raises(WeightsError, match="not written by this version.*vggfeat weights remove"):
+        store.open_weights("mine")
+    store.save(networks.weights(seed=1), "mine")
+    assert store.open_weights("mine").fingerprint == networks.weights(seed=1).fingerprint
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "-w", "a b", "x" * 101, "a\n"])
 def test_a_name_can_lead_nowhere_else(name: str) -> None:
     with pytest.raises(WeightsError, match="cannot be a name in the store"):

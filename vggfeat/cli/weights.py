@@ -74,13 +74,17 @@ def forms() -> None:
 @verbose_option
 def list_() -> None:
     """List the names in the store."""
+    from vggfeat.errors import WeightsError
     from vggfeat.weights import store
 
     names = store.names()
     width = max(map(len, names), default=0)
     for name in names:
-        network = store.open_weights(name)
-        click.echo(f"{name:{width}}  {network.fingerprint[:16]}  {network.describe()}")
+        try:
+            network = store.open_weights(name)
+            click.echo(f"{name:{width}}  {network.fingerprint[:16]}  {network.describe()}")
+        except WeightsError as error:
+            click.echo(f"vggfeat: {error}", err=True)
     if not names:
         click.echo(f"vggfeat: the store {store.folder()} is empty", err=True)
 

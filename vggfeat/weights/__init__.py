@@ -96,7 +96,8 @@ def existing(spec: str, *, channels: str | None = None, scale: str | None = None
     path = Path(spec)
     if not path.exists() and not formats.slim.recognise(path):
         names = ", ".join(store.names()) or "it is empty"
-        raise WeightsError(f"{spec}: no such file, and no such name in the store ({names})")
+        fetch = f": vggfeat weights download {spec}" if spec in published.FILES else ""
+        raise WeightsError(f"{spec}: no such file, and no such name in the store ({names}){fetch}")
     return formats.read(path, channels=channels, scale=scale)
 
 

@@ -71,8 +71,8 @@ def save(weights: Weights, name: str) -> Weights:
         WeightsError: the name is taken by others, or the store cannot be written.
     """
     path = path_of(name)
-    if path.is_file():
-        kept = canonical.read(path)
+    kept = _readable(path)
+    if kept is not None:
         if kept.fingerprint != weights.fingerprint:
             raise WeightsError(
                 f"the store already has other weights named {name!r}: choose another --name, "
@@ -88,6 +88,14 @@ def save(weights: Weights, name: str) -> Weights:
             "set VGGFEAT_STORE to a folder that can"
         ) from error
     return canonical.read(path)
+
+
+def _readable(path: Path) -> Weights | None:
+    """What is kept there; None where there is nothing, or nothing that can be used."""
+    try:
+        return canonical.read(path)
+    except (OSError, WeightsError):
+        return None
 
 
 def remove(name: str) -> None:

@@ -3,7 +3,7 @@
 `torch.save` has had three forms (torch/serialization.py). Since 1.6 it is a zip archive: a pickle
 `NAME/data.pkl`, each storage as an entry `NAME/data/KEY` that is stored as it is, and since 2.1
 `NAME/byteorder`. TorchScript archives are alike. Before, it was several pickles in a row, then the
-storages (`torch_legacy`). Before 0.1.10 it was a tar archive, which is not read.
+storages (`legacy`). Before 0.1.10 it was a tar archive, which is not read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HDF5 files, their numbers mapped: the library itself never runs in this process.
 
-`hdf5_survey` says why, and finds out in a process of its own, within a quarter of a second, what
+`survey` says why, and finds out in a process of its own, within a quarter of a second, what
 lies where. What is contiguous, as Keras writes it, is then mapped where it is.
 """
 
