@@ -47,8 +47,8 @@ def read(path: Path) -> Weights:
             metadata = file.metadata() or {}
         if metadata.get("vggfeat") != _VERSION:
             raise WeightsError(
-                f"{path}: not written by this version of vggfeat: remove it (vggfeat weights remove) "
-                "and import the original again"
+                f"{path}: not written by this version of vggfeat: remove it (vggfeat weights "
+                "remove) and import the original again"
             )
         tensors = _mapped(path)
         vgg16.check(
