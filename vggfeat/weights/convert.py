@@ -52,11 +52,12 @@ def convert(network: Network, taken: Input) -> Iterator[tuple[str, Float32]]:
     yield "mean", np.asarray(taken.mean, np.float32)
 
 
-def conv1_1(network: Network) -> Float32:
-    """The first kernel as the file has it, but HWIO: float32 `[3,3,3,out]`."""
-    layer = network.layers[vgg16.CONVOLUTIONS[0]]
+def conv1_1(network: Network) -> tuple[Float32, Float32]:
+    """The first kernel and bias as the file has them: float32 `[3,3,3,out]` and `[out]`."""
+    name = vgg16.CONVOLUTIONS[0]
+    layer = network.layers[name]
     factor = None if layer.affine is None else layer.affine[0]
-    return _kernel(vgg16.CONVOLUTIONS[0], layer, factor)
+    return _kernel(name, layer, factor), _bias(name, layer)
 
 
 def for_rgb(kernel: Float32, taken: Input) -> Float32:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.inputs import Input
-from vggfeat.vgg16 import POSITIONS, Shape
+from vggfeat.vgg16 import Shape
 from vggfeat.weights.tensors import Tensor
 
 Float64 = NDArray[np.float64]
@@ -65,13 +65,14 @@ class Network:
         layers: by the names of `vgg16.LAYERS`; all convolutions, and what more there is.
         declared: what the form says that conv1_1 takes; None where it does not say.
         declared_by: how it says so, to follow "by": `torchvision's names`.
+        notes: what a user of it should hear.
     """
 
     form: str
     layers: Mapping[str, Layer]
     declared: Input | None = None
     declared_by: str = ""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def batch_norm(
@@ -88,8 +89,3 @@ def batch_norm(
     mean, variance = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
     factor = np.asarray(gamma, np.float64) / np.sqrt(variance + epsilon)
     return factor, np.asarray(beta, np.float64) - mean * factor
-
-
-def rows_of_fc6(channels: int) -> int:
-    """How many rows the dense kernel of fc6 has over a pool5 of so many channels."""
-    return POSITIONS * channels

@@ -25,8 +25,10 @@ Float32 = NDArray[np.float32]
 OXFORD = "Oxford's"
 TORCHVISION = "torchvision's"
 
-# torchvision's vgg16-397923af, as printed in many places: red of conv1_1's first kernel.
+# torchvision's vgg16-397923af, as printed in many places: red of conv1_1's first kernel, and its
+# first biases.
 _TORCHVISION_RED = (-0.5537, 0.1427, 0.5290, -0.5831, 0.3566, 0.7657, -0.6902, -0.0480, 0.4841)
+_TORCHVISION_BIASES = (0.4034, 0.3778, 0.4644, -0.3228, 0.3940, -0.3953)
 _PRINTED = 6e-5  # four decimals
 
 _DERIVED = 0.9  # the least correlation of a fine-tuned conv1_1 with the one it began as
@@ -61,65 +63,52 @@ class Decision:
     warnings: tuple[str, ...] = ()
 
 
-def examine(kernel: Float32) -> Evidence | None:
-    """Look at conv1_1's kernel, HWIO in the file's order and scale: float32 `[3,3,3,out]`."""
-    known = oxford.conv1_1()
-    if kernel.shape != known.shape:
+def examine(kernel: Float32, bias: Float32) -> Evidence | None:
+    """Look at conv1_1 as a file has it: kernel float32 `[3,3,3,out]`, bias `[out]`."""
+    if kernel.shape != oxford.conv1_1().shape:
         return None
-    found = {}
+    found = []
     for channels in CHANNELS:
         rgb = (kernel if channels == RGB else kernel[:, :, ::-1]).astype(np.float64)
-        if (correlation := _correlation(rgb, known)) > _DERIVED:
-            found[correlation] = Evidence(OXFORD, channels, correlation, _scale(rgb, known))
+        correlation = _correlation(rgb, oxford.conv1_1())
+        if correlation > _DERIVED:
+            found.append(Evidence(OXFORD, channels, correlation, _scale_beside_oxfords(rgb)))
         red = rgb[:, :, 0, 0].reshape(-1)
-        if (correlation := _correlation(red, np.array(_TORCHVISION_RED))) > _DERIVED:
-            evidence = Evidence(TORCHVISION, channels, correlation, "torch")
-            found.setdefault(correlation, evidence)
-    return found[max(found)] if found else None
+        correlation = _correlation(red, np.array(_TORCHVISION_RED))
+        biases = _correlation(bias[: len(_TORCHVISION_BIASES)], np.array(_TORCHVISION_BIASES))
+        if min(correlation, biases) > _DERIVED:
+            found.append(Evidence(TORCHVISION, channels, correlation, _scale_beside_torch(red)))
+    return max(found, key=lambda evidence: evidence.correlation, default=None)
 
 
 def decide(
-    network: Network, kernel: Float32, channels: str | None = None, scale: str | None = None
+    network: Network,
+    kernel: Float32,
+    bias: Float32,
+    channels: str | None = None,
+    scale: str | None = None,
 ) -> Decision:
     """Put together what the user, the numbers and the form say, in this order.
 
     Args:
         kernel: conv1_1's, as for `examine`.
+        bias: likewise.
         channels: what the user says, `rgb` or `bgr`.
         scale: likewise, a name of `inputs.SCALES`.
     """
-    evidence = examine(kernel)
-    declared = network.declared
-    numbers = _by_numbers(evidence, declared)
-    taken = numbers or declared
-    if channels and scale:
-        taken = of_scale(channels, scale)
-    elif scale:
-        taken = replace(of_scale(RGB, scale), channels=taken.channels) if taken else None
-    elif channels:
-        taken = replace(taken, channels=channels) if taken else None
+    evidence = examine(kernel, bias)
+    numbers = _by_numbers(evidence, network.declared)
+    taken = _as_told(numbers or network.declared, channels, scale)
     if taken is None:
         return Decision(None, "undecided", evidence)
-    said = [
-        f"--{name} {value}" for name, value in (("channels", channels), ("scale", scale)) if value
-    ]
-    warning = ""
-    if evidence and numbers and not _same(taken, numbers):
-        warning = f"{taken} is taken as you say, but {_says(evidence, numbers)}"
-    elif evidence and numbers and declared and not said and not _same(declared, numbers):
-        warning = (
-            f"{network.declared_by} stand for {declared}, but {_says(evidence, numbers)}: the "
-            "numbers are followed"
-        )
-    if len(said) == 2:
-        how = f"given with {' '.join(said)}"
-    elif evidence and numbers:
-        how = _says(evidence, numbers)
-    else:
-        how = f"declared by {network.declared_by}"
-    if len(said) == 1:
-        how = f"given with {said[0]}; {how}"
-    return Decision(taken, how, evidence, (warning,) if warning else ())
+    told = [f"--channels {channels}"] * bool(channels) + [f"--scale {scale}"] * bool(scale)
+    how = [f"given with {' '.join(told)}"] if told else []
+    if len(told) < 2 and evidence is not None:
+        how.append(_says(evidence))
+    if len(told) < 2 and (evidence is None or not (evidence.scale or scale)):
+        how.append(f"declared by {network.declared_by}")
+    warnings = _warnings(network, taken, evidence, numbers, bool(told))
+    return Decision(taken, "; ".join(how), evidence, warnings)
 
 
 def _by_numbers(evidence: Evidence | None, declared: Input | None) -> Input | None:
@@ -133,14 +122,48 @@ def _by_numbers(evidence: Evidence | None, declared: Input | None) -> Input | No
     return replace(taken, mean=declared.mean) if declared and same_divisor else taken
 
 
+def _as_told(known: Input | None, channels: str | None, scale: str | None) -> Input | None:
+    """What the user says, and what is known for what the user does not say."""
+    channels = channels or (known.channels if known else None)
+    if channels is None:
+        return None
+    if scale is not None:
+        return of_scale(channels, scale)
+    return replace(known, channels=channels) if known else None
+
+
+def _warnings(
+    network: Network,
+    taken: Input,
+    evidence: Evidence | None,
+    numbers: Input | None,
+    told: bool,
+) -> tuple[str, ...]:
+    """Where what is taken, or what the form says, is not what the numbers say."""
+    if evidence is None or numbers is None:
+        return ()
+    if told and not _same(taken, numbers):
+        return (f"{taken} is taken as you say, but {_says(evidence)}",)
+    declared = network.declared
+    if not told and declared and not _same(declared, numbers):
+        return (
+            f"{network.declared_by} stand for {declared}, but {_says(evidence)}: the numbers are "
+            "followed",
+        )
+    return ()
+
+
 def _same(one: Input, other: Input) -> bool:
-    return one.channels == other.channels and np.allclose(one.divisor, other.divisor, 1e-3)
+    """Within a grey level of the mean: Oxford's and torchvision's are as near as that."""
+    near = np.allclose(one.divisor, other.divisor, 1e-3) and np.allclose(one.mean, other.mean, 0, 1)
+    return one.channels == other.channels and near
 
 
-def _says(evidence: Evidence, numbers: Input) -> str:
+def _says(evidence: Evidence) -> str:
+    scale = f", {evidence.scale} scale" if evidence.scale else ""
     return (
-        f"conv1_1 says {numbers} (correlation {evidence.correlation:.4f} with "
-        f"{evidence.training} in that order)"
+        f"conv1_1 says {evidence.channels.upper()}{scale} (correlation {evidence.correlation:.4f} "
+        f"with {evidence.training} in that order)"
     )
 
 
@@ -174,17 +197,28 @@ def _listed(layers: list[str]) -> str:
     return f"{', '.join(layers)} {'differs' if len(layers) == 1 else 'differ'}"
 
 
-def _correlation(a: NDArray[np.float64], b: NDArray[np.floating]) -> float:
+def _correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     a, b = a.reshape(-1) - a.mean(), b.reshape(-1).astype(np.float64) - b.mean()
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / norms if norms and np.isfinite(norms) else 0.0
 
 
-def _scale(rgb: NDArray[np.float64], known: Float32) -> str | None:
-    """By how much larger the kernel is than the known one, channel by channel."""
+def _scale_beside_oxfords(rgb: NDArray[np.float64]) -> str | None:
+    """By how much larger the kernel is than Oxford's, which takes pixels of divisor one."""
+    known = oxford.conv1_1().astype(np.float64)
     slopes = (rgb * known).sum(axis=(0, 1, 3)) / np.square(known).sum(axis=(0, 1, 3))
+    return _scale_of(slopes)
+
+
+def _scale_beside_torch(red: NDArray[np.float64]) -> str | None:
+    known = np.array(_TORCHVISION_RED)
+    slope = float(red @ known / (known @ known))
+    return _scale_of(slope * np.array(SCALES["torch"][1]))
+
+
+def _scale_of(divisor: NDArray[np.float64]) -> str | None:
+    """The scale whose pixels are divided by so much, channel by channel."""
     for name in ("caffe", "torch", "tf", "unit"):
-        divisor = np.array(SCALES[name][1])
-        if (np.abs(slopes / divisor - 1) < _SCALE_TOLERANCE).all():
+        if (np.abs(divisor / np.array(SCALES[name][1]) - 1) < _SCALE_TOLERANCE).all():
             return name
     return None

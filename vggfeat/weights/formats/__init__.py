@@ -107,7 +107,7 @@ def find(path: Path, *, ema: bool = False) -> Network:
 
 
 def _converted(path: Path, network: Network, channels: str | None, scale: str | None) -> Weights:
-    decision = recognition.decide(network, conv1_1(network), channels, scale)
+    decision = recognition.decide(network, *conv1_1(network), channels, scale)
     if decision.taken is None:
         raise WeightsError(
             f"a VGG16 ({network.form}), but neither its form nor its numbers tell what pixels it "
@@ -121,7 +121,7 @@ def _converted(path: Path, network: Network, channels: str | None, scale: str | 
         decision.taken.channels,
         decision.taken.scale,
         decision.how,
-        decision.warnings,
+        (*network.notes, *decision.warnings),
     )
     return Weights(tensors, origin)
 

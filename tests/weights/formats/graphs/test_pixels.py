@@ -157,3 +157,10 @@ def test_preprocessing_that_tells_too_little_is_asked_for(prepare: Any, tmp_path
     graph = build(lambda x: network(prepare(x), LAYERS))
     with pytest.raises(WeightsError, match="say it with --channels"):
         formats.read(write(graph, tmp_path / "a.pb"))
+
+
+def test_what_is_not_understood_goes_with_the_weights_as_a_warning(tmp_path: Path) -> None:
+    graph = build(lambda x: network(tf.sqrt(x), LAYERS))
+    found = caffe(write(graph, tmp_path / "a.pb"))
+    (warning,) = found.origin.warnings
+    assert warning == "what the graph does to pixels before conv1_1 is not understood"
