@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import threadpoolctl
 
 from vggfeat import vgg16
 from vggfeat.cores import cores
 from vggfeat.engines import ncnn_net
+from vggfeat.engines.blas import Blas
 from vggfeat.errors import VggfeatError
 from vggfeat.weights.mapped import forget
 
@@ -49,11 +49,7 @@ class NcnnEngine:
         self._mean = tensors["mean"][:, None, None]
         self._allocators: list[tuple[Any, Any]] = []
         self._idle_allocators: list[tuple[Any, Any]] = []
-        self._blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
-        # BLAS does not see a container's quota; a smaller number that the user has set stays.
-        # Other packages may have a BLAS of their own with one thread: NumPy's is the largest.
-        pools = [pool["num_threads"] for pool in self._blas.info()]
-        self._blas_threads = min(cores(), max(pools, default=1))
+        self._blas = Blas()
         # One thread computes a batch while workers fill the next one, in the time that eight
         # of them take at the least.
         self.batches_in_flight = max(1, cores() // 8)
@@ -107,7 +103,7 @@ class NcnnEngine:
         blocks = [flat[at : at + _ROWS_AT_ONCE] for at in range(0, len(flat), _ROWS_AT_ONCE)]
         # BLAS threads that wait for a core which a worker has burn it waiting.
         workers_are_busy = len(self._idle_allocators) < len(self._allocators)
-        with self._blas.limit(limits=1 if workers_are_busy else self._blas_threads):
+        with self._blas.limited(1 if workers_are_busy else self._blas.threads):
             return np.concatenate([self._fully_connected(block) for block in blocks])
 
     def _fully_connected(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
