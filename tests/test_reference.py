@@ -28,7 +28,7 @@ def few_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five of them: all would take a minute where every explanation is tried."""
     few = dict(list(oxford.photographs().items())[::5])
     monkeypatch.setattr(oxford, "photographs", lambda: few)
-    monkeypatch.setattr(reference, "_EVERY_FIFTH", 2)
+    monkeypatch.setattr(reference, "_STEP", 2)
 
 
 def verified(weights: Weights) -> list[str]:
@@ -89,7 +89,11 @@ def test_what_is_wrong_is_named(
 def test_another_resampling_is_named(resampling: str) -> None:
     def resized(data: bytes) -> Any:
         with Image.open(io.BytesIO(data)) as image:
-            return reference._plain(to_rgb(upright(image)), Image.Resampling[resampling])
+            whole = to_rgb(upright(image))
+        width, height = (side * 256 // min(whole.size) for side in whole.size)
+        left, top = (width - 224) // 2, (height - 224) // 2
+        shrunk = whole.resize((width, height), Image.Resampling[resampling])
+        return np.asarray(shrunk.crop((left, top, left + 224, top + 224)))
 
     with (
         mock.patch.object(reference, "preprocess", resized),

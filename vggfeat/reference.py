@@ -7,12 +7,9 @@ nearly the same where the means are in the wrong order. Vectors move by a tenth 
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +17,7 @@ from PIL import Image
 
 from vggfeat import Extractor, engines, vgg16
 from vggfeat.errors import ImageError, VggfeatError, WeightsError
-from vggfeat.inputs import OXFORD_MEAN, SCALES
+from vggfeat.explain import explanations
 from vggfeat.preprocess import RESIZE, preprocess, to_rgb, upright
 from vggfeat.weights import Weights, identity, oxford, recognition
 from vggfeat.weights.canonical import check_intact
@@ -28,19 +25,11 @@ from vggfeat.weights.canonical import check_intact
 SAMPLES = Path(__file__).parent / "sample_images"
 
 _EXACT = 1e-4  # of a vector's norm: two engines in float32 differ by 1e-6
-_EVERY_FIFTH = 5  # photographs that an explanation is tried on; most are in colour
+_STEP = 5  # each fifth photograph is what explanations are tried on; most are in colour
 _ROUNDED = 0.01  # where the weights have been through float16 or bfloat16
 
 Float32 = NDArray[np.float32]
 Say = Callable[[str], None]
-
-
-class _Explanation(NamedTuple):
-    """What is wrong with conv1_1 and the mean, and how conv1_1 would be put right."""
-
-    sentence: str
-    flip: bool
-    factor: Float32
 
 
 def verify(weights: Weights, say: Say) -> None:
@@ -52,8 +41,8 @@ def verify(weights: Weights, say: Say) -> None:
     Raises:
         VggfeatError: something does not hold; the message says what is wrong.
     """
-    check_intact(weights)
-    say("numbers      fit their fingerprint")
+    if check_intact(weights):
+        say("numbers      fit their fingerprint")
     crops = _crops()
     _check_pixels(crops, say)
     stack = np.stack(list(crops.values()))
@@ -69,7 +58,7 @@ def verify(weights: Weights, say: Say) -> None:
     for engine, vectors in found.items():
         error = _error(vectors, expected)
         if error > tolerance:
-            some = slice(None, None, _EVERY_FIFTH)
+            some = slice(None, None, _STEP)
             raise WeightsError(_explain(weights, stack[some], expected[some], engine, error))
         say(f"{engine:<12} as Keras computes pool5 of {len(crops)} photographs, to {error:.0e}")
 
@@ -120,13 +109,10 @@ def _plain(image: Image.Image, resampling: Image.Resampling) -> NDArray[np.uint8
 def _by_engine(weights: Weights, crops: NDArray[np.uint8], say: Say) -> dict[str, Float32]:
     """pool5, averaged, by each engine that is installed; they have to agree."""
     found: dict[str, Float32] = {}
-    for name in engines.NAMES:
-        if name == "auto":
-            continue
-        if name == "ncnn" and importlib.util.find_spec("ncnn") is None:
-            say("ncnn         is not installed: not tried")
-            continue
+    for name in engines.installed():
         found[name] = _pool5(weights, crops, name)
+    if "ncnn" not in found:
+        say("ncnn         is not installed: not tried")
     (first, expected), *others = found.items()
     for name, vectors in others:
         if (error := _error(vectors, expected)) > _EXACT:
@@ -164,45 +150,13 @@ def _tolerance(weights: Weights) -> float | None:
 def _explain(
     weights: Weights, crops: NDArray[np.uint8], expected: Float32, engine: str, error: float
 ) -> str:
-    for explanation in _explanations(weights):
-        vectors = _pool5(_undo(weights, explanation), crops, engine)
-        if _error(vectors, expected) < _ROUNDED:
+    for sentence, right in explanations(weights):
+        if _error(_pool5(right, crops, engine), expected) < _ROUNDED:
             return (
-                f"{explanation.sentence}: vectors are {error:.0%} off; import the weights again, "
-                "if need be with --channels and --scale"
+                f"{sentence}: vectors are {error:.0%} off; import the weights again, if need be "
+                "with --channels and --scale"
             )
     return (
         f"the vectors of {engine} are {error:.1%} off what Keras computes on the same "
         "convolutions, and neither the order of channels nor mean nor scale explains it"
     )
-
-
-def _explanations(weights: Weights) -> Iterator[_Explanation]:
-    mean = weights.tensors["mean"]
-    means = ""
-    if np.allclose(mean[::-1], OXFORD_MEAN, atol=0.01):
-        means = "the mean is in the wrong order"
-    elif not np.allclose(mean, OXFORD_MEAN, atol=0.01):
-        means = f"the mean is {_listed(mean)}, not Oxford's {_listed(OXFORD_MEAN)}"
-    for flip in (False, True):
-        order = "the channels of conv1_1 are in the wrong order" if flip else ""
-        for scale, (_, divisor) in SCALES.items():
-            for factor in (divisor, tuple(1 / d for d in divisor)):
-                scales = "" if divisor[0] == 1 else f"conv1_1 is of another scale ({scale})"
-                sentence = " and ".join(part for part in (order, means, scales) if part)
-                if sentence:
-                    yield _Explanation(sentence, flip, np.array(factor, np.float32))
-
-
-def _undo(weights: Weights, explanation: _Explanation) -> Weights:
-    kernel = weights.tensors["conv1_1/kernel"]
-    rgb = kernel[:, :, ::-1] if explanation.flip else kernel
-    changed = {
-        "conv1_1/kernel": np.ascontiguousarray(rgb * explanation.factor[:, None]),
-        "mean": np.array(OXFORD_MEAN, np.float32),
-    }
-    return replace(weights, tensors={**weights.tensors, **changed})
-
-
-def _listed(mean: Iterable[float]) -> str:
-    return f"[{', '.join(f'{value:g}' for value in mean)}]"

@@ -21,7 +21,7 @@ from vggfeat.sinks.stdout import StdoutSink
 from vggfeat.sources import Inputs, open_inputs
 from vggfeat.vgg16 import SIZE
 from vggfeat.watcher import Watcher
-from vggfeat.weights import Weights, choose
+from vggfeat.weights import Weights, chosen_for
 
 
 class Report(NamedTuple):
@@ -93,11 +93,7 @@ def extract(
     images = open_inputs([os.fspath(name) for name in names], nul_separated=nul_separated)
     if images.total == 0:
         raise _no_images(images)
-    chosen = choose(weights, watcher.fetching, watcher.note)
-    if not chosen.trained:
-        watcher.note(f"weights are {chosen.source}")
-    for warning in chosen.origin.warnings:
-        watcher.note(f"weights: {warning}")
+    chosen = chosen_for(watcher, weights)
     built = engines.create(engine, chosen, layer)
     if built.name == "tensorflow" and engine == "auto" and not engines.gpu.usable():
         watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")

@@ -102,6 +102,7 @@ def test_what_was_told_is_kept_and_goes_into_each_runs_json(
         "training": "unknown",
         "channels": "bgr",
         "scale": "unit",
+        "taken": "BGR, unit scale",
         "decided": "given with --channels bgr --scale unit",
         "warnings": [],
     }
@@ -135,6 +136,8 @@ def test_an_imported_name_is_used_by_extract(keras_h5: Path, samples: list[Path]
             "moving averages are a matter of TensorFlow checkpoints",
         ),
         (["show", "keras"], 1, "keras: no such file, and no such name in the store (narrow)"),
+        (["show", "x" * 300], 1, "cannot be read: File name too long"),
+        (["show", "https://example.org/vgg16.pth"], 1, "addresses are not read: download it"),
         (["path", "none"], 1, "no weights named 'none' in the store"),
         (["remove", "none"], 1, "no weights named 'none' in the store"),
     ],
@@ -226,3 +229,28 @@ def test_a_file_cut_short_is_one_line_and_exit_code_1(form: str, tmp_path: Path)
     (line,) = lines(vggfeat("weights", "import", path, "--name", "x", code=1).stderr)
     assert line.startswith(f"vggfeat: {path}: ")
     assert store.names() == []
+
+
+@pytest.mark.parametrize(
+    "command", [["show", "{own}", "--scale", "torch"], ["import", "{own}", "--name", "a", "--ema"],
+                ["show", "narrow", "--channels", "bgr"]],
+)  # fmt: skip
+@pytest.mark.usefixtures("narrow_in_store")
+def test_what_was_settled_at_the_import_is_not_told_anew(
+    narrow_file: Path, command: list[str]
+) -> None:
+    command = [word.format(own=narrow_file) for word in command]
+    (line,) = lines(vggfeat("weights", *command, code=1).stderr)
+    assert "import the original file with --channels, --scale or --ema" in line
+
+
+def test_random_weights_can_be_shown_without_being_kept() -> None:
+    assert b"random, He-scaled" in vggfeat("weights", "show", "random").stdout
+    assert store.names() == []
+
+
+def test_names_within_a_file_cannot_break_the_line(tmp_path: Path) -> None:
+    kept = {f"a\nb\x1b[31m{n}.weight": np.zeros((4, 3, 3, 3), np.float32) for n in range(2)}
+    save_file(kept, tmp_path / "odd.safetensors")
+    (line,) = lines(vggfeat("weights", "show", tmp_path / "odd.safetensors", code=1).stderr)
+    assert "\x1b" not in line

@@ -10,6 +10,7 @@ import pytest
 from tests import networks
 from vggfeat.inputs import CHANNELS, SCALES, Input, of_scale
 from vggfeat.weights import oxford, recognition
+from vggfeat.weights.evidence import examine
 from vggfeat.weights.layers import Layer, Network
 from vggfeat.weights.tensors import of_array
 
@@ -44,7 +45,7 @@ def test_the_kernel_that_ships_is_the_one_that_others_have_printed() -> None:
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("noise", [0, 0.01, 0.2])
 def test_the_numbers_tell_order_and_scale(channels: str, scale: str, noise: float) -> None:
-    evidence = recognition.examine(kernel_for(channels, scale, noise), BIAS)
+    evidence = examine(kernel_for(channels, scale, noise), BIAS)
     assert evidence is not None
     assert (evidence.training, evidence.channels, evidence.scale) == ("Oxford's", channels, scale)
 
@@ -53,9 +54,9 @@ def test_random_numbers_and_other_widths_tell_nothing() -> None:
     generator = np.random.default_rng(0)
     for _ in range(2000):
         kernel, bias = generator.normal(size=(3, 3, 3, 64)), generator.normal(size=64)
-        assert recognition.examine(kernel.astype("f4"), bias.astype("f4")) is None
-    assert recognition.examine(oxford.conv1_1()[..., :4], BIAS[:4]) is None
-    assert recognition.examine(np.zeros((3, 3, 3, 64), "f4"), BIAS) is None
+        assert examine(kernel.astype("f4"), bias.astype("f4")) is None
+    assert examine(oxford.conv1_1()[..., :4], BIAS[:4]) is None
+    assert examine(np.zeros((3, 3, 3, 64), "f4"), BIAS) is None
 
 
 # torchvision's file: red of the first kernel, and the first biases, to four decimals.
@@ -80,7 +81,9 @@ def test_torchvisions_training_is_told_by_its_first_kernel(
     decision = recognition.decide(network(kernel), kernel, bias)
     assert decision.taken == of_scale(channels, scale)
     training = recognition.training_of({}, decision.evidence)
-    assert training == ("fine-tuned from torchvision's" if noise else "torchvision's")
+    assert training.startswith(
+        "fine-tuned from torchvision's" if noise else "torchvision's, as far"
+    )
 
 
 def test_where_form_and_numbers_disagree_the_numbers_win_with_a_warning() -> None:
@@ -140,7 +143,15 @@ def test_what_the_user_says_goes_first_and_a_contradiction_is_told() -> None:
 
 def test_a_scale_that_fits_none_is_left_to_the_form() -> None:
     kernel = kernel_for("bgr", "caffe") * np.float32(7)
-    assert recognition.decide(network(kernel), kernel, BIAS).taken is None
+    undecided = recognition.decide(network(kernel), kernel, BIAS)
+    assert undecided.taken is None
+    assert undecided.evidence is not None
+    told = recognition.decide(network(kernel), kernel, BIAS, scale="caffe")
+    assert told.taken == of_scale("bgr", "caffe")
+    assert told.warnings == ()
+    wrong = recognition.decide(network(kernel), kernel, BIAS, "rgb", "caffe")
+    assert wrong.taken == of_scale("rgb", "caffe")
+    assert "conv1_1 says BGR" in wrong.warnings[0]
     decision = recognition.decide(network(kernel, of_scale("rgb", "tf")), kernel, BIAS)
     assert decision.taken == of_scale("bgr", "tf")
     assert decision.how.endswith("with Oxford's in that order); declared by its names")

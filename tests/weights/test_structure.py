@@ -71,7 +71,7 @@ def test_without_telling_names_the_order_in_the_file_counts(names: list[str], da
     layers = vgg(dict(zip(NARROW, names, strict=True)))
     in_order = [layer.path[0] for layer in structure._sorted(layers)]
     found = chosen(layers)
-    assert set(found.values()) == set(names)
+    assert set(found.values()) <= set(names)
     sorted_chain = [found[name] for name in vgg16.CONVOLUTIONS]
     by_names = [name for name in in_order if name in sorted_chain]
     assert sorted_chain in (by_names, names[:13])
@@ -170,3 +170,65 @@ def test_a_layer_wider_than_any_vgg16s_is_refused_before_it_is_read() -> None:
 def test_nothing_at_all_is_no_vgg16() -> None:
     with pytest.raises(WeightsError, match="no VGG16: it has 0 3x3 convolutions, expected 13"):
         chosen([])
+
+
+# Networks that are nearly VGG16's
+
+
+def test_a_vgg19_cut_at_relu5_1_is_none() -> None:
+    """pix2pixHD's and other perceptual losses keep so many."""
+    with pytest.raises(WeightsError, match="widths change at other places than VGG16's"):
+        chosen(relative("4 4 8 8 16 16 16 16 32 32 32 32 32"))
+
+
+def test_csrnet_is_none() -> None:
+    """VGG16's first ten convolutions as `frontend`, six dilated ones as `backend`."""
+    made, channels = [], 3
+    plan = {"frontend": (4, 4, 8, 8, 16, 16, 16, 32, 32, 32), "backend": (32, 32, 32, 16, 8, 4)}
+    for part, widths in plan.items():
+        for number, width in enumerate(widths):
+            made.append(layer(f"{part}.{number}", 3, 3, channels, width))
+            channels = width
+    for ordered in (False, True):
+        with pytest.raises(WeightsError, match="no VGG16"):
+            structure.choose(made, ordered=ordered)
+
+
+def test_words_do_not_tell_an_order_but_the_file_may() -> None:
+    words = dict(zip(vgg16.CONVOLUTIONS, "b a d c f e h j i g m l k".split(), strict=True))
+    body = vgg(words, networks.without("fc6", "fc7", "fc8"))
+    found = structure.choose(body, ordered=True)
+    assert [found[name].path[0] for name in vgg16.CONVOLUTIONS] == list(words.values())
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_first_layer_over_grey_or_depth_is_named(channels: int) -> None:
+    body = vgg(TORCHVISION_NAMES, {n: w for n, w in vgg16.WIDTHS.items() if n != "conv1_1"})
+    first = layer("features.0", 3, 3, channels, 64)
+    body[0] = layer("features.2", 3, 3, 64, 64)
+    with pytest.raises(WeightsError, match=f"the first is over {channels} channels"):
+        chosen([first, *body])
+
+
+BODY = vgg(TORCHVISION_NAMES, networks.without("fc6", "fc7", "fc8"))
+HEAD = [layer("classifier.0", 49 * 32, 256), layer("classifier.3", 256, 256)]
+
+
+@pytest.mark.parametrize(
+    ("others", "found"),
+    [
+        ([layer("aux", 256, 256)], ["classifier.0", "classifier.3"]),
+        ([layer("aux", 49 * 32, 256)], ["classifier.0", "classifier.3"]),
+        ([layer("reduce", 1, 1, 32, 32)], []),
+        ([layer("other.0", 49 * 32, 256), layer("other.3", 256, 256)], []),
+    ],
+)
+def test_fc7_is_what_follows_fc6(others: list[Layer], found: list[str]) -> None:
+    names = chosen(BODY + HEAD + others)
+    assert [names[name] for name in ("fc6", "fc7") if name in names] == found
+
+
+def test_a_square_layer_further_on_is_no_fc7() -> None:
+    head = [HEAD[0], layer("classifier.3", 256, 64), layer("classifier.6", 64, 256),
+            layer("classifier.9", 256, 256)]  # fmt: skip
+    assert set(chosen(BODY + head)) == {*vgg16.CONVOLUTIONS, "fc6"}

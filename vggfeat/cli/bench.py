@@ -19,11 +19,12 @@ def bench(weights: str) -> None:
     """Measure the engines on this machine, in some 20 seconds, and say which one auto takes."""
     from vggfeat import engines
     from vggfeat.bench import measure
+    from vggfeat.cli.console import Console
     from vggfeat.engines import gpu
     from vggfeat.errors import VggfeatError
-    from vggfeat.weights import named
+    from vggfeat.weights import chosen_for
 
-    network = named(weights)
+    network = chosen_for(Console(quiet=False), weights)
     click.echo(f"{'engine':<12}{'ready after':>12}{'images/s':>12}")
     for name in engines.NAMES[1:]:
         try:

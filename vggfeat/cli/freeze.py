@@ -26,15 +26,10 @@ def freeze(output: str, weights: str | None, layer: str, quiet: bool) -> None:
 
     from vggfeat import freeze as frozen
     from vggfeat.cli.console import Console
-    from vggfeat.weights import choose
+    from vggfeat.weights import chosen_for
 
     console = Console(quiet=quiet)
-    chosen = choose(weights, console.fetching, console.note)
-    if not chosen.trained:
-        console.note(f"weights are {chosen.source}")
-    for warning in chosen.origin.warnings:
-        console.note(f"weights: {warning}")
-    outputs = frozen.freeze(chosen, Path(output), layer)
+    outputs = frozen.freeze(chosen_for(console, weights), Path(output), layer)
     console.note(
         f"{output}: input {frozen.INPUT}:0, outputs {', '.join(f'{n}:0' for n in outputs)}"
     )

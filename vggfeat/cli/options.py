@@ -19,7 +19,8 @@ def weights_option(command: F) -> F:
         "-w",
         "--weights",
         metavar="NAME|FILE",
-        help="Weights: a name in the store, a file, 'keras' or 'random'.  "
+        help="Weights: a name in the store, a file, 'random', or 'keras', 'slim', 'torchvision', "
+        "'timm', which are fetched when they are first asked for.  "
         "[default: $VGGFEAT_WEIGHTS, else those in the store, else Keras' file, downloaded]",
     )(command)
 
@@ -27,12 +28,14 @@ def weights_option(command: F) -> F:
 def input_options(command: F) -> F:
     """`--channels` and `--scale`: what conv1_1 takes, where a file does not tell."""
     channels = click.option(
-        "--channels", type=click.Choice(CHANNELS), help="Order that the network takes, if you know."
+        "--channels",
+        type=click.Choice(CHANNELS),
+        help="Order of channels that FILE's network takes, if FILE does not tell.",
     )
     scale = click.option(
         "--scale",
         type=click.Choice(list(SCALES)),
-        help="Scale of the pixels that it takes: caffe (0..255 minus the mean), torch (0..1 minus "
+        help="Scale of pixels, likewise: caffe (0..255 minus the mean), torch (0..1 minus "
         "mean, over deviation), tf (-1..1), unit (0..1), raw (0..255).",
     )
     return channels(scale(command))

@@ -68,9 +68,13 @@ def _highest(weights: Weights) -> str:
 
 def auto() -> str:
     """The name of the best engine here: TensorFlow on a GPU, else ncnn where it is installed."""
-    if gpu.usable() or importlib.util.find_spec("ncnn") is None:
-        return "tensorflow"
-    return "ncnn"
+    return "tensorflow" if gpu.usable() or "ncnn" not in installed() else "ncnn"
+
+
+def installed() -> list[str]:
+    """The names of the engines that can be made here. ncnn is not built for every machine."""
+    without = () if importlib.util.find_spec("ncnn") else ("ncnn",)
+    return [name for name in NAMES if name not in ("auto", *without)]
 
 
 def create(name: str, weights: Weights, layer: str) -> Engine:

@@ -6,19 +6,20 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vggfeat.errors import WeightsError
+from vggfeat.errors import WeightsError, describe_os_error
 from vggfeat.weights import formats, published, store
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.random import random_weights
 
 if TYPE_CHECKING:
+    from vggfeat.watcher import Watcher
     from vggfeat.weights.download import OnNote
     from vggfeat.weights.transfer import OnProgress
 
 RANDOM = "random"
 KERAS = "keras"
 
-__all__ = ["KERAS", "RANDOM", "Weights", "choose", "existing", "named"]
+__all__ = ["KERAS", "RANDOM", "Weights", "choose", "chosen_for", "existing", "named"]
 
 
 def _no_progress(done: int, total: int | None) -> None:
@@ -50,6 +51,20 @@ def choose(
         return spec
     asked = os.fspath(spec) if spec else os.environ.get("VGGFEAT_WEIGHTS")
     return named(asked or default_name() or KERAS, on_progress, on_note)
+
+
+def chosen_for(watcher: Watcher, spec: str | os.PathLike[str] | Weights | None) -> Weights:
+    """`choose`, and all that the user of it should hear. Raises WeightsError."""
+    try:
+        chosen = choose(spec, watcher.fetching, watcher.note)
+    except BaseException:
+        watcher.stop()
+        raise
+    if not chosen.trained:
+        watcher.note(f"weights are {chosen.source}")
+    for warning in chosen.origin.warnings:
+        watcher.note(f"weights: {warning}")
+    return chosen
 
 
 def default_name() -> str | None:
@@ -92,13 +107,27 @@ def existing(spec: str, *, channels: str | None = None, scale: str | None = None
         WeightsError: no such weights.
     """
     if store.contains(spec):
+        if channels or scale:
+            raise WeightsError(f"{spec}: {formats.SETTLED}")
         return store.open_weights(spec)
+    if spec == RANDOM:
+        return random_weights()
+    if "://" in spec:
+        raise WeightsError(f"{spec}: addresses are not read: download it, and give the file")
     path = Path(spec)
-    if not path.exists() and not formats.slim.recognise(path):
+    if not _is_there(path):
         names = ", ".join(store.names()) or "it is empty"
         fetch = f": vggfeat weights download {spec}" if spec in published.FILES else ""
         raise WeightsError(f"{spec}: no such file, and no such name in the store ({names}){fetch}")
     return formats.read(path, channels=channels, scale=scale)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file, a folder, or a checkpoint of that prefix. Raises WeightsError."""
+    try:
+        return path.exists() or formats.slim.recognise(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {describe_os_error(error)}") from error
 
 
 def _kept(weights: Weights, name: str) -> Weights:

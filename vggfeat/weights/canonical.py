@@ -101,10 +101,17 @@ def fingerprint(tensors: Mapping[str, Float32]) -> str:
     return whole.hexdigest()
 
 
-def check_intact(weights: Weights) -> None:
-    """Compute the fingerprint anew. Raises WeightsError where the numbers have changed."""
+def check_intact(weights: Weights) -> bool:
+    """Compute the fingerprint anew, where one is kept beside the numbers: False where none is.
+
+    Raises:
+        WeightsError: the numbers have changed.
+    """
+    if weights.kept_fingerprint is None:
+        return False
     if fingerprint(weights.tensors) != weights.fingerprint:
         raise WeightsError(f"damaged: the numbers no longer fit the fingerprint ({weights.source})")
+    return True
 
 
 def as_bytes(array: Float32) -> memoryview:

@@ -11,9 +11,10 @@ from pathlib import Path
 import filelock
 
 from vggfeat.errors import WeightsError, describe_os_error
-from vggfeat.weights import caches, formats, published, recognition, store
+from vggfeat.weights import caches, formats, published, store
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.download import OnNote, download
+from vggfeat.weights.evidence import OXFORD
 from vggfeat.weights.published import PublishedFile
 from vggfeat.weights.transfer import OnProgress
 
@@ -33,7 +34,6 @@ def fetch(name: str, on_progress: OnProgress, on_note: OnNote) -> Weights:
     found = caches.find(name, file)
     if found is not None:
         on_note(f"{name}: taken from {found}")
-    if found is not None:
         weights = _kept_if_it_can(_read(file, found), name)
     else:
         with _alone(name, on_note) as folder:
@@ -54,13 +54,13 @@ def _alone(name: str, on_note: OnNote) -> Iterator[Path]:
     lock = filelock.FileLock(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.touch()  # so that a store that cannot be written is noticed here
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             on_note(f"{name}: another vggfeat is fetching it; waiting for that")
             lock.acquire()
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)  # who held the lock before has removed it
     except OSError as error:
         raise WeightsError(
             f"the store {store.folder()} cannot be written: {describe_os_error(error)}; "
@@ -102,10 +102,11 @@ def _proven(file: PublishedFile, path: Path) -> Weights:
 def _read(file: PublishedFile, path: Path) -> Weights:
     """The weights of a published file, whose origin says that it is one.
 
-    Where no hash of the file is known, its numbers have to be the published ones.
+    Where no hash of the file is known, its numbers have to be the published ones; rounded ones
+    too, as whoever has converted them may have done that.
     """
     weights = formats.read(path)
-    if file.digest is None and not weights.origin.training.startswith(recognition.OXFORD):
+    if file.digest is None and not weights.origin.training.startswith(OXFORD):
         raise WeightsError(
             f"{path}: the convolutions in it are not the published ones ({weights.origin.training})"
             ", so it is not used. To use it nevertheless: vggfeat weights import FILE"

@@ -14,6 +14,8 @@ from vggfeat.vgg16 import Shape
 from vggfeat.weights.tensors import Tensor
 
 Float64 = NDArray[np.float64]
+Affine = tuple[Float64, Float64]  # y = factor * x + offset, by channel
+Name = tuple[str, ...]  # of a layer or tensor in a file, in parts
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class Layer:
         flatten: `hwc` or `chw`, the order in which a dense fc6 reads pool5.
     """
 
-    path: tuple[str, ...]
+    path: Name
     kernel: Tensor
     axes: str
     bias: Tensor | None = None
-    affine: tuple[Float64, Float64] | None = None
+    affine: Affine | None = None
     flatten: str = "hwc"
 
     @property
@@ -81,11 +83,20 @@ def batch_norm(
     mean: NDArray[Any],
     variance: NDArray[Any],
     epsilon: float,
-) -> tuple[Float64, Float64]:
+) -> Affine:
     """Factor and offset of a batch normalisation that no longer learns.
 
     gamma * (y - mean) / sqrt(variance + epsilon) + beta (Ioffe and Szegedy 2015).
     """
     mean, variance = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
-    factor = np.asarray(gamma, np.float64) / np.sqrt(variance + epsilon)
-    return factor, np.asarray(beta, np.float64) - mean * factor
+    with np.errstate(all="ignore"):  # what comes out as NaN is refused with the numbers
+        factor = np.asarray(gamma, np.float64) / np.sqrt(variance + epsilon)
+        return factor, np.asarray(beta, np.float64) - mean * factor
+
+
+def then(first: Affine | None, second: Affine) -> Affine:
+    """Factor and offset of one after the other."""
+    if first is None:
+        return second
+    with np.errstate(all="ignore"):
+        return first[0] * second[0], first[1] * second[0] + second[1]

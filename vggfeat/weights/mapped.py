@@ -9,16 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def offset(array: NDArray[Any]) -> int:
+    """Where in its file a mapped array begins."""
+    mapping = array._mmap  # type: ignore[attr-defined]  # what numpy.memmap and its views hold
+    return int(array.ctypes.data - np.frombuffer(mapping, np.uint8).ctypes.data)
+
+
 def forget(array: NDArray[Any]) -> None:
     """Let the pages of a mapped array leave this process. They come back when they are read.
 
     They stay in the system's cache, so that costs a hundredth of what reading the file does.
     Arrays that are not mapped are left alone.
     """
-    mapping = getattr(array, "_mmap", None)  # what numpy.memmap and its views hold
+    mapping = getattr(array, "_mmap", None)
     if mapping is None or not hasattr(mapping, "madvise"):
         return
-    start = array.ctypes.data - np.frombuffer(mapping, np.uint8).ctypes.data
+    start = offset(array)
     first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
     length = (start + array.nbytes - first) // mmap.PAGESIZE * mmap.PAGESIZE
     if length > 0:

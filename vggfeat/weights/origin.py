@@ -16,9 +16,10 @@ class Origin:
     Attributes:
         source: form and name of the file, in words.
         training: whose training they are: `Oxford's`, `fine-tuned from Oxford's (...)`,
-            `torchvision's`, `unknown`, or `random`.
+            `torchvision's, as far as conv1_1 tells`, `unknown`, or `random`.
         channels: `rgb` or `bgr`, what the file's conv1_1 took; the canonical one takes RGB.
         scale: a name of `inputs.SCALES` or `other`, likewise.
+        taken: both in words, with mean and divisor where the scale has no name.
         decided: how channels and scale are known.
         warnings: what a user of them should hear.
     """
@@ -27,13 +28,9 @@ class Origin:
     training: str = UNKNOWN
     channels: str = ""
     scale: str = ""
+    taken: str = ""
     decided: str = ""
     warnings: tuple[str, ...] = ()
-
-    @property
-    def taken(self) -> str:
-        """`BGR, caffe scale`."""
-        return f"{self.channels.upper()}, {self.scale} scale"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -34,4 +34,4 @@ def random_weights(widths: Mapping[str, int] = vgg16.WIDTHS, seed: int = 0) -> W
         channels = widths[name]
     source = f"random, He-scaled, seed {seed}: not trained, for trials only"
     tensors["mean"] = np.asarray(OXFORD_MEAN, np.float32)
-    return Weights(tensors, Origin(source, RANDOM, "rgb", "caffe", "made so"))
+    return Weights(tensors, Origin(source, RANDOM, "rgb", "caffe", "RGB, caffe scale", "made so"))

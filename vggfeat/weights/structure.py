@@ -15,6 +15,7 @@ from natsort import natsort_keygen, ns
 
 from vggfeat import vgg16
 from vggfeat.errors import WeightsError
+from vggfeat.weights.fully_connected import connected
 from vggfeat.weights.layers import Layer
 
 # Keras writes block1_conv1, and fc1, fc2 for fc6, fc7; so does timm, with fc1 below pre_logits.
@@ -23,58 +24,32 @@ _VGG_NAMES = {
     for key in (*vgg16.CONVOLUTIONS, *vgg16.VGG19_LAYERS)
     for name in (key, f"block{key[4]}_conv{key[6]}")
 }
-_FC_NAMES = {"fc6": ("fc6", "fc1"), "fc7": ("fc7", "fc2"), "fc8": ("fc8", "predictions")}
-_FC_PER_CHANNEL = 8  # 4096 of fc6 and fc7 to the 512 of conv5_3
 
+_FIRST_WIDTH = vgg16.WIDTHS[vgg16.CONVOLUTIONS[0]]
 _natural = natsort_keygen(alg=ns.IGNORECASE)
 
 Chosen = dict[str, Layer]
 Scope = tuple[str, ...]
 
 
-def choose(layers: Sequence[Layer]) -> Chosen:
+def choose(layers: Sequence[Layer], *, ordered: bool = False) -> Chosen:
     """VGG16's layers, by their names in `vgg16.LAYERS`.
 
     Args:
-        layers: all layers of a network, VGG16 or more, in any order. Where their names say
-            nothing, natural order of them is tried, then the order that is given.
+        layers: all layers of a network, VGG16 or more.
+        ordered: they are given in the order in which the network was defined. That counts where
+            their names are words; names that differ by numbers are put in the order of these.
 
     Raises:
         WeightsError: no VGG16, several, or another network of the family.
     """
-    convolutions = [layer for layer in layers if layer.extent == (3, 3)]
-    chosen = _by_names(convolutions) or _by_chain(convolutions)
-    chosen |= connected(layers, chosen)
+    in_order: Sequence[Layer] = _sorted(layers)
+    chosen = _by_names(_convolutions(in_order))
+    if not chosen:
+        in_order, chosen = _by_chain(layers, ordered)
+    chosen |= connected(in_order, chosen[vgg16.CONVOLUTIONS[-1]].outputs, _above(chosen))
     check(chosen)
     return chosen
-
-
-def connected(layers: Iterable[Layer], convolutions: Chosen) -> Chosen:
-    """fc6, fc7 and fc8 on top of the convolutions: none where another head is there."""
-    above = _above(convolutions)
-    dense = [
-        layer
-        for layer in _sorted(layers)
-        if layer.extent in ((), (1, 1), (7, 7)) and layer.path[: len(above)] == above
-    ]
-    by_name = {layer.path[-1]: layer for layer in dense if layer.path[:-1] == above}
-    if "fc6" in by_name:
-        return {name: by_name[name] for name in vgg16.FULLY_CONNECTED if name in by_name}
-    channels = convolutions[vgg16.CONVOLUTIONS[-1]].outputs
-    wide = channels * _FC_PER_CHANNEL
-    found: Chosen = {}
-    for name, inputs, outputs in (("fc6", channels, wide), ("fc7", wide, wide), ("fc8", wide, 0)):
-        fitting = [
-            layer
-            for layer in dense
-            if _fits(name, layer, inputs) and layer.outputs in (outputs or layer.outputs,)
-            and layer not in found.values()
-        ]  # fmt: skip
-        if not fitting:
-            break
-        named = [layer for layer in fitting if layer.path[-1] in _FC_NAMES[name]]
-        found[name] = (named or fitting)[0]
-    return found
 
 
 def check(chosen: Chosen) -> None:
@@ -86,14 +61,26 @@ def check(chosen: Chosen) -> None:
     vgg16.check(shapes)
 
 
-def is_vgg16(run: Sequence[Layer]) -> bool:
-    """Thirteen that fit, or the first thirteen of more, if their widths change as VGG16's do."""
+def _is_vgg16(run: Sequence[Layer]) -> bool:
+    """Thirteen, or the first thirteen of more, whose widths change where VGG16's do.
+
+    Thirteen are the first of many networks: of VGG-19's, cut at relu5_1, and of CSRNet's, which
+    goes on from VGG16's first ten in a module of its own.
+    """
     count = len(vgg16.CONVOLUTIONS)
-    if len(run) <= count:
-        return len(run) == count
+    if len(run) < count:
+        return False
     widths = dict(zip(vgg16.CONVOLUTIONS, (layer.outputs for layer in run), strict=False))
-    even = all(len({widths[name] for name in block}) == 1 for block in vgg16.BLOCKS)
-    return even and widths["conv3_3"] != widths["conv4_1"]
+    if any(len({widths[name] for name in block}) > 1 for block in vgg16.BLOCKS):
+        return False
+    if len(run) == count:
+        return True
+    first, last, following = (run[at].path[:-1] for at in (0, count - 1, count))
+    return widths["conv3_3"] != widths["conv4_1"] and not first != last == following
+
+
+def _convolutions(layers: Iterable[Layer]) -> list[Layer]:
+    return [layer for layer in layers if layer.extent == (3, 3)]
 
 
 def _by_names(convolutions: Sequence[Layer]) -> Chosen:
@@ -115,17 +102,36 @@ def _by_names(convolutions: Sequence[Layer]) -> Chosen:
     return found
 
 
-def _by_chain(convolutions: Sequence[Layer]) -> Chosen:
-    orders = (_sorted(convolutions), list(convolutions))
+def _by_chain(layers: Sequence[Layer], ordered: bool) -> tuple[Sequence[Layer], Chosen]:
+    """The convolutions, and all layers in the order in which they were found."""
+    kinds = {re.sub(r"[\d_.-]", "", "/".join(layer.path)) for layer in _convolutions(layers)}
+    orders = [_sorted(layers), list(layers)]
+    if ordered and len(kinds) > 1:
+        orders.reverse()
     for order in orders:
-        fitting = [run for run in _runs(order) if is_vgg16(run)]
+        fitting = [run for run in _runs(_convolutions(order)) if _is_vgg16(run)]
         if len(fitting) > 1:
             scopes = [run[0].path[:-1] for run in fitting]
             raise WeightsError(f"it holds several networks, below {_listed(scopes)}")
         if fitting:
-            return dict(zip(vgg16.CONVOLUTIONS, fitting[0], strict=False))
-    longest = max((len(run) for order in orders for run in _runs(order)), default=0)
-    raise WeightsError(f"no VGG16: {explain(len(convolutions), longest)}")
+            return order, dict(zip(vgg16.CONVOLUTIONS, fitting[0], strict=False))
+    convolutions = _convolutions(layers)
+    longest = max(
+        (run for order in orders for run in _runs(_convolutions(order))), key=len, default=[]
+    )
+    if len(longest) == len(vgg16.CONVOLUTIONS):
+        raise WeightsError(
+            "no VGG16: it has thirteen 3x3 convolutions in a row, but their widths change at other "
+            "places than VGG16's"
+        )
+    firsts = {layer.inputs for layer in convolutions if layer.outputs == _FIRST_WIDTH}
+    raise WeightsError(f"no VGG16: {explain(len(convolutions), len(longest))}{_said_of(firsts)}")
+
+
+def _said_of(channels: set[int]) -> str:
+    """That the first convolution is over grey or depth, if one of them may be that."""
+    odd = sorted(channels & {1, 4})
+    return f"; the first is over {odd[0]} channels, VGG16's over 3" if odd else ""
 
 
 def explain(convolutions: int, in_a_row: int) -> str:
@@ -150,12 +156,6 @@ def _runs(convolutions: Sequence[Layer]) -> list[list[Layer]]:
         else:
             broken = True
     return runs
-
-
-def _fits(name: str, layer: Layer, inputs: int) -> bool:
-    if name == "fc6":
-        return layer.shape[:-1] in ((vgg16.POSITIONS * inputs,), (7, 7, inputs))
-    return layer.shape[:-1] in ((inputs,), (1, 1, inputs))
 
 
 def _sorted(layers: Iterable[Layer]) -> list[Layer]:

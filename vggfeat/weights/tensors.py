@@ -17,7 +17,7 @@ from vggfeat.vgg16 import Shape, text
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOATS = (np.dtype("f2"), np.dtype("f4"), np.dtype("f8"), BFLOAT16)
 
-MOST_BYTES = 1 << 32  # of one tensor; the fc6 of a VGG16 has 411 million
+_MOST_NUMBERS = 1 << 29  # of one tensor: a fc6 twice as wide as VGG16's has 411 million
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def size(shape: Shape) -> int:
     count = 1
     for side in shape:
         count *= side
-        if side < 0 or count > MOST_BYTES:
+        if side < 0 or count > _MOST_NUMBERS:
             raise WeightsError(f"damaged: a tensor of shape {text(shape[:8])}")
     return count
 

@@ -1,4 +1,4 @@
-"""Every form in which VGG16 is published: one file each, and the table that lists them.
+"""Every form in which VGG16 is published: one module each, and the table that lists them.
 
 A form is a module with
 
@@ -20,6 +20,7 @@ from vggfeat.inputs import CHANNELS, SCALES
 from vggfeat.weights import recognition
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.convert import conv1_1, convert
+from vggfeat.weights.evidence import Evidence
 from vggfeat.weights.formats import (
     caffe,
     canonical,
@@ -37,6 +38,8 @@ from vggfeat.weights.origin import Origin
 
 
 class Form(Protocol):
+    """What the module of a form has."""
+
     NAME: str
     FILES: str
     ABOUT: str
@@ -61,6 +64,13 @@ FORMS: tuple[Form, ...] = (
 )
 
 
+_LONGEST = 900  # characters of a message
+SETTLED = (
+    "what it takes was settled when it was imported: import the original file with --channels, "
+    "--scale or --ema"
+)
+
+
 def read(
     path: Path, *, channels: str | None = None, scale: str | None = None, ema: bool = False
 ) -> Weights:
@@ -78,21 +88,30 @@ def read(
     """
     try:
         if canonical.recognise(path):
+            if channels or scale or ema:
+                raise WeightsError(SETTLED)
             return canonical.read(path)
         network = find(path, ema=ema)
         return _converted(path, network, channels, scale)
     except WeightsError as error:
-        raise WeightsError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error.__cause__
+        said = _printable(str(error).removeprefix(f"{path}: "))
+        raise WeightsError(f"{path}: {said}") from error.__cause__
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {describe_os_error(error)}") from error
     except Exception as error:  # whatever a reader stumbles over in a file made by anyone
         raise WeightsError(
-            f"{path}: damaged, or not what it looks like ({type(error).__name__}: {error})"
+            f"{path}: damaged, or not what it looks like ({type(error).__name__}: "
+            f"{_printable(str(error))})"
         ) from error
 
 
 def find(path: Path, *, ema: bool = False) -> Network:
-    """The network at a path, by the first form that recognises it."""
+    """The network at a path, by the first form that recognises it.
+
+    Raises:
+        WeightsError: nothing is there, nothing known, or no VGG16.
+        Exception: a file is damaged in a way that its form's reader does not look for.
+    """
     form = next((form for form in FORMS if form.recognise(path)), None)
     if form is slim:
         return slim.find(path, ema=ema)
@@ -102,33 +121,53 @@ def find(path: Path, *, ema: bool = False) -> Network:
         return form.find(path)
     if not path.exists():
         raise WeightsError("no such file")
-    known = ", ".join([canonical.NAME, *(form.NAME for form in FORMS)])
+    known = ", ".join(name for name, _, _ in listed())
     raise WeightsError(f"not a form of weights that vggfeat knows ({known})")
 
 
 def _converted(path: Path, network: Network, channels: str | None, scale: str | None) -> Weights:
     decision = recognition.decide(network, *conv1_1(network), channels, scale)
     if decision.taken is None:
-        raise WeightsError(
-            f"a VGG16 ({network.form}), but neither its form nor its numbers tell what pixels it "
-            f"takes: say it with --channels {'|'.join(CHANNELS)} --scale {'|'.join(SCALES)} to "
-            "vggfeat weights import"
-        )
+        raise WeightsError(_asked_for(network, decision.evidence))
     tensors = dict(convert(network, decision.taken))
     origin = Origin(
         f"{network.form} {path.name}",
         recognition.training_of(tensors, decision.evidence),
         decision.taken.channels,
         decision.taken.scale,
+        str(decision.taken),
         decision.how,
         (*network.notes, *decision.warnings),
     )
     return Weights(tensors, origin)
 
 
+def _asked_for(network: Network, evidence: Evidence | None) -> str:
+    scale = f"--scale {'|'.join(SCALES)} to vggfeat weights import"
+    if evidence is not None:
+        return (
+            f"a VGG16 ({network.form}) that takes {evidence.channels.upper()}, as conv1_1 tells, "
+            f"but neither form nor numbers tell the scale of its pixels: say it with {scale}"
+        )
+    return (
+        f"a VGG16 ({network.form}), but neither its form nor its numbers tell what pixels it "
+        f"takes: say it with --channels {'|'.join(CHANNELS)} {scale}"
+    )
+
+
+def _printable(text: str) -> str:
+    """One line of it, whatever a file has put into the names that it quotes."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+
+
+def listed() -> list[tuple[str, str, str]]:
+    """Name, files and description of each form."""
+    forms = [(form.NAME, form.FILES, form.ABOUT) for form in FORMS]
+    return [*forms, (canonical.NAME, canonical.FILES, canonical.ABOUT)]
+
+
 def table() -> str:
     """All forms as a table in Markdown: the README's."""
-    rows = [("form", "files", "what is read"), ("---", "---", "---")]
-    rows += [(form.NAME, form.FILES, form.ABOUT) for form in FORMS]
-    rows.append((canonical.NAME, canonical.FILES, canonical.ABOUT))
+    rows = [("form", "files", "what is read"), ("---", "---", "---"), *listed()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

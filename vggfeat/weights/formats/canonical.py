@@ -41,6 +41,7 @@ def read(path: Path) -> Weights:
 
     Raises:
         WeightsError: not a whole file of this form.
+        OSError: it cannot be read.
     """
     try:
         with safe_open(path, "numpy") as file:  # checks the header against the file's length
@@ -51,6 +52,17 @@ def read(path: Path) -> Weights:
                 "remove) and import the original again"
             )
         tensors = _mapped(path)
+        _check(path, tensors)
+        origin = from_dict(json.loads(metadata["origin"]))
+        return Weights(tensors, origin, metadata["fingerprint"])
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: damaged or no safetensors file: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: damaged: {error}") from error
+
+
+def _check(path: Path, tensors: Mapping[str, Float32]) -> None:
+    try:
         vgg16.check(
             {
                 name: (tensors[f"{name}/kernel"].shape, tensors[f"{name}/bias"].shape)
@@ -58,12 +70,8 @@ def read(path: Path) -> Weights:
                 if f"{name}/kernel" in tensors
             }
         )
-        origin = from_dict(json.loads(metadata["origin"]))
-        return Weights(tensors, origin, metadata["fingerprint"])
-    except SafetensorError as error:
-        raise WeightsError(f"{path}: damaged or no safetensors file: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: damaged: {error}") from error
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
 
 
 def _mapped(path: Path) -> dict[str, Float32]:

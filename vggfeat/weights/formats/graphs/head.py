@@ -12,6 +12,7 @@ from vggfeat.weights.formats.graphs.axes import DENSE_AXES
 from vggfeat.weights.formats.graphs.chain import Layers, Row, complete
 from vggfeat.weights.formats.graphs.graph import Graph
 from vggfeat.weights.formats.graphs.links import Element
+from vggfeat.weights.fully_connected import connected as connected_in
 from vggfeat.weights.layers import Layer
 
 _COUNT = len(vgg16.FULLY_CONNECTED)
@@ -25,11 +26,12 @@ def connected(graph: Graph, layers: Layers, row: Row, chosen: dict[str, Layer]) 
         chosen: the same, by their names.
     """
     best: structure.Chosen = {}
+    channels = chosen[vgg16.CONVOLUTIONS[-1]].outputs
     for element in layers.elements.values():
         whole = layers.row(element, row[-1])
         if whole[0] is not row[-1] or not 1 < len(whole) <= _COUNT + 1:
             continue
-        found = structure.connected(list(_fitting(graph, layers, whole)), chosen)
+        found = connected_in(list(_fitting(graph, layers, whole)), channels)
         if len(found) > len(best):
             best = found
     return best
