@@ -22,7 +22,7 @@ def tensorflow() -> Any:
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with _quiet_stderr():
+        with quietly():
             tf = importlib.import_module("tensorflow")
             tf.config.list_physical_devices()
     except ImportError as error:
@@ -34,13 +34,13 @@ def tensorflow() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Discard what C++ code writes to file descriptor 2.
+def quietly() -> Iterator[None]:
+    """Discard what C++ code writes to file descriptor 2; exceptions are raised as ever.
 
-    TensorFlow's libraries log to it before any of their log settings are read. A level that
-    the user has set keeps everything.
+    TensorFlow's libraries log to it before any of their log settings are read, and some heed
+    none. A level that the user has set keeps everything.
     """
-    if os.environ["TF_CPP_MIN_LOG_LEVEL"] != "3":
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         yield
         return
     sys.stderr.flush()

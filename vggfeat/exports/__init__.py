@@ -28,7 +28,7 @@ class Form(NamedTuple):
 # By the name of the module here that writes it.
 FORMS: dict[str, Form] = {
     "slim": Form("a checkpoint of TF-Slim's vgg_16", (".ckpt", ".index")),
-    "keras": Form("weights for keras.applications.VGG16", (".h5", ".hdf5", ".keras")),
+    "keras": Form("weights for keras.applications.VGG16", (".h5", ".hdf5")),
     "torch": Form("a state dict of torchvision's VGG16", (".pth", ".pt")),
     "npz": Form("a NumPy archive with Frossard's names", (".npz",)),
     "onnx": Form("an ONNX model", (".onnx",)),
@@ -86,6 +86,8 @@ def _form_of(path: Path) -> str:
     for name, form in FORMS.items():
         if path.suffix.lower() in form.suffixes:
             return name
+    if path.suffix.lower() == ".keras":  # which `keras.check_name` refuses: it says what to write
+        return "keras"
     raise UsageError(f"{path}: its name tells no form: add --format {'|'.join(FORMS)}")
 
 

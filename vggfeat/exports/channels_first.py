@@ -13,6 +13,7 @@ import numpy as np
 from vggfeat import vgg16
 from vggfeat.inputs import Triple
 from vggfeat.vgg16 import Shape
+from vggfeat.weights import names
 from vggfeat.weights.canonical import Float32, Weights, as_bytes
 from vggfeat.weights.mapped import forget
 from vggfeat.weights.tensors import size
@@ -37,22 +38,6 @@ class Turned:
         return 4 * self.count
 
 
-def torch_names() -> dict[str, str]:
-    """torchvision's names by ours: `{"conv1_1": "features.0", ..., "fc8": "classifier.6"}`.
-
-    `features` counts each convolution, its ReLU, and the pooling behind each block;
-    `classifier` each dense layer, its ReLU and its dropout (torchvision/models/vgg.py).
-    """
-    names = {}
-    place = 0
-    for block in vgg16.BLOCKS:
-        for layer in block:
-            names[layer] = f"features.{place}"
-            place += 2
-        place += 1
-    return names | {layer: f"classifier.{3 * k}" for k, layer in enumerate(vgg16.FULLY_CONNECTED)}
-
-
 def turned(weights: Weights, divisor: Triple | None = None) -> list[Turned]:
     """All kernels and biases, `conv1_1.weight` ... by our names of the layers, in their order.
 
@@ -75,11 +60,11 @@ def in_memory(name: str, array: Float32) -> Turned:
 
 def with_torch_names(tensors: list[Turned]) -> list[Turned]:
     """The same, `features.0.weight` ... `classifier.6.bias`."""
-    names = torch_names()
+    by_layer = names.torchvision()
     renamed = []
     for tensor in tensors:
         layer, _, part = tensor.name.partition(".")
-        renamed.append(replace(tensor, name=f"{names[layer]}.{part}"))
+        renamed.append(replace(tensor, name=f"{by_layer[layer]}.{part}"))
     return renamed
 
 

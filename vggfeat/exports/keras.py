@@ -20,17 +20,12 @@ from vggfeat.exports import pixels
 from vggfeat.exports.calm_file import CalmFile
 from vggfeat.exports.whole import whole
 from vggfeat.inputs import BGR
+from vggfeat.weights import names
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.formats import note
 from vggfeat.weights.mapped import forget
 
 _LOADED = (".h5", ".hdf5")  # by keras.src.saving.saving_api.load_weights
-
-_NAMES = {name: f"block{name[4]}_conv{name[6]}" for name in vgg16.CONVOLUTIONS} | {
-    "fc6": "fc1",
-    "fc7": "fc2",
-    "fc8": "predictions",
-}
 
 
 def check_name(path: Path) -> None:
@@ -61,10 +56,10 @@ def _write(weights: Weights, file: CalmFile) -> None:
     import h5py
 
     with h5py.File(file, "w") as root:
-        root.attrs["vggfeat"] = note.to_text(pixels.plain(weights, BGR))
-        root.attrs["layer_names"] = np.array([_NAMES[layer] for layer in weights.layers], "S")
+        root.attrs[note.ATTRIBUTE] = note.to_text(pixels.plain(weights, BGR))
+        root.attrs["layer_names"] = np.array([names.keras(layer) for layer in weights.layers], "S")
         for layer in weights.layers:
-            name = _NAMES[layer]
+            name = names.keras(layer)
             kernel, bias = (weights.tensors[f"{layer}/{part}"] for part in ("kernel", "bias"))
             if layer == vgg16.CONVOLUTIONS[0]:
                 kernel = np.ascontiguousarray(kernel[:, :, ::-1])

@@ -20,7 +20,7 @@ from vggfeat import vgg16
 from vggfeat.errors import VggfeatError
 from vggfeat.exports import pixels
 from vggfeat.exports.whole import beside, put
-from vggfeat.quiet_tensorflow import tensorflow
+from vggfeat.quiet_tensorflow import quietly, tensorflow
 from vggfeat.weights.canonical import Weights
 
 _SCOPE = "vgg_16"
@@ -68,7 +68,7 @@ def _save(prefix: Path, part: Path, variables: dict[str, NDArray[Any]]) -> None:
         )
         names = [placeholder.name for placeholder in placeholders]
         config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
-        with tf.compat.v1.Session(config=config) as session:
+        with quietly(), tf.compat.v1.Session(config=config) as session:
             try:
                 session.run(saved, dict(zip(names, variables.values(), strict=True)))
             except tf.errors.OpError as error:

@@ -11,22 +11,19 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from natsort import natsort_keygen, ns
-
 from vggfeat import vgg16
 from vggfeat.errors import WeightsError
+from vggfeat.weights import names
 from vggfeat.weights.fully_connected import connected
 from vggfeat.weights.layers import Layer
 
-# Keras writes block1_conv1, and fc1, fc2 for fc6, fc7; so does timm, with fc1 below pre_logits.
 _VGG_NAMES = {
     name: key
     for key in (*vgg16.CONVOLUTIONS, *vgg16.VGG19_LAYERS)
-    for name in (key, f"block{key[4]}_conv{key[6]}")
+    for name in (key, names.keras(key))
 }
 
 _FIRST_WIDTH = vgg16.WIDTHS[vgg16.CONVOLUTIONS[0]]
-_natural = natsort_keygen(alg=ns.IGNORECASE)
 
 Chosen = dict[str, Layer]
 Scope = tuple[str, ...]
@@ -159,7 +156,7 @@ def _runs(convolutions: Sequence[Layer]) -> list[list[Layer]]:
 
 
 def _sorted(layers: Iterable[Layer]) -> list[Layer]:
-    return sorted(layers, key=lambda layer: [_natural(part) for part in layer.path])
+    return sorted(layers, key=lambda layer: names.natural(layer.path))
 
 
 def _above(convolutions: Chosen) -> Scope:

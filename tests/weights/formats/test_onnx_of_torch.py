@@ -52,6 +52,7 @@ def exported(model: Any, path: Path, **options: Any) -> Path:
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch norm"])
 @pytest.mark.parametrize("opset", [9, 13, 17])
 def test_torchs_older_exporter(norm: bool, opset: int, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     model = torch_models.narrow_vgg16(norm=norm)
     path = exported(model, tmp_path / "vgg16.onnx", dynamo=False, opset_version=opset)
     weights = formats.read(path)

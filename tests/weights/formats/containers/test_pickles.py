@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from vggfeat import WeightsError
 from vggfeat.weights.formats.containers import pickles
+from vggfeat.weights.formats.containers.pickles import instructions
 from vggfeat.weights.formats.containers.pickles.records import (
     Dict,
     LongText,
@@ -157,7 +158,7 @@ def test_what_would_run_is_not_run(tmp_path: Path, protocol: int, which: int) ->
 def test_every_instruction_of_python_is_known_or_refused() -> None:
     """Out-of-band buffers and the extension registry are not for files."""
     refused = {"EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "STOP"}
-    tables = (pickles._NUMBERS, pickles._STRINGS, pickles._STEPS)
+    tables = (instructions.NUMBERS, instructions.STRINGS, instructions.STEPS)
     known = {code for table in tables for code in table}
     missing = {op.name for op in pickletools.opcodes if op.code.encode("latin1") not in known}
     assert missing == refused

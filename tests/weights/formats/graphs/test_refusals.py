@@ -176,3 +176,10 @@ def test_quantised_models_are_named(tmp_path: Path) -> None:
     model.add("Conv", "k", source="data")
     with pytest.raises(WeightsError, match="0 3x3 convolutions.*it is quantised.*give the float"):
         caffe(model.write(tmp_path / "a.onnx"))
+
+
+def test_what_onnx_runtime_lays_out_anew_is_named(tmp_path: Path) -> None:
+    model = Model()
+    model.add("Conv", np.ones((8, 3, 3, 3), np.float32), domain="com.microsoft.nchwc")
+    with pytest.raises(WeightsError, match="0 3x3 convolutions.*ONNX Runtime.*NCHWc.*made from"):
+        caffe(model.write(tmp_path / "a.onnx"))

@@ -14,17 +14,16 @@ import math
 import re
 from pathlib import Path
 
-import numpy as np
-
 from vggfeat.errors import WeightsError
 from vggfeat.inputs import BGR, of_scale
 from vggfeat.vgg16 import Shape
 from vggfeat.weights import structure
-from vggfeat.weights.formats.caffe.norms import LEARNING, Step, folded
+from vggfeat.weights.formats.caffe.likeness import sound
+from vggfeat.weights.formats.caffe.steps import LEARNING, Step, new_step, old_step
+from vggfeat.weights.formats.containers.sniff import outer_fields
 from vggfeat.weights.formats.containers.wire import Message
-from vggfeat.weights.formats.graphs.sniff import outer_fields
 from vggfeat.weights.layers import Layer, Network
-from vggfeat.weights.tensors import Tensor, map_file, size
+from vggfeat.weights.tensors import Tensor, map_file
 
 NAME = "Caffe model"
 FILES = "`.caffemodel`"
@@ -42,13 +41,8 @@ _TEXT = rb"[\x01-\x7f][ -~]"
 _OLD_BEGINS = re.compile(rb"[\x12\x1a\x22]" + _TEXT + rb"|\x0a" + _VARINT + rb"\x0a" + _TEXT)
 _BEGINS = re.compile(rb"\x0a" + _TEXT + rb"+?[\x12\x1a\x22]", re.DOTALL)
 
-_FLOAT, _DOUBLE = np.dtype("<f4"), np.dtype("<f8")
-_OLD_KINDS = {4: "Convolution", 14: "InnerProduct", 15: "LRN", 19: "Sigmoid", 23: "TanH", 34: "MVN"}
-
 
 def recognise(path: Path) -> bool:
-    if not path.is_file():
-        return False
     for field in outer_fields(path):
         if field.kind not in _KINDS.get(field.number, ()):
             return False
@@ -65,7 +59,7 @@ def find(path: Path) -> Network:
     parts = net.parts.get(_LAYERS) or net.parts.get(_OLD_LAYERS, [])
     if len(parts) > _MOST_LAYERS:
         raise WeightsError("damaged: it has more layers than any network")
-    read = _step if net.parts.get(_LAYERS) else _old_step
+    read = new_step if net.parts.get(_LAYERS) else old_step
     steps = [read(Message(part, net)) for part in parts]
     layers = {id(step): layer for step in steps if (layer := _layer(step)) is not None}
     chosen = structure.choose(list(layers.values()))
@@ -73,58 +67,8 @@ def find(path: Path) -> Network:
         name: next(place for place, step in enumerate(steps) if layers.get(id(step)) is layer)
         for name, layer in chosen.items()
     }
-    return Network(NAME, folded(chosen, ours, steps), of_scale(BGR, "caffe"), "Caffe's convention")
-
-
-def _step(message: Message) -> Step:
-    """A LayerParameter."""
-    return Step(
-        message.text(1),
-        message.text(2),
-        message.texts(3),
-        message.texts(4),
-        [_blob(blob) for blob in message.messages(7)],
-        transposed=bool(message.message(117).number(6)),
-        epsilon=_epsilon(message.message(139)),
-    )
-
-
-def _old_step(message: Message) -> Step:
-    """A V1LayerParameter."""
-    if message.parts.get(1):
-        raise WeightsError(
-            "a Caffe model in the form of 2013 (V0): write it anew with Caffe's "
-            "upgrade_net_proto_binary"
-        )
-    kind = message.number(5)
-    return Step(
-        message.text(4),
-        _OLD_KINDS.get(kind, str(kind)),
-        message.texts(2),
-        message.texts(3),
-        [_blob(blob) for blob in message.messages(6)],
-    )
-
-
-def _blob(message: Message) -> Tensor:
-    """A BlobProto. Raises WeightsError: its numbers are not as many as its shape says."""
-    if 7 in message.parts:
-        shape: Shape = tuple(message.message(7).integers(1))
-    else:
-        shape = tuple(message.number(field) for field in (1, 2, 3, 4))
-    numbers = message.packed(5, _FLOAT)
-    if not len(numbers):
-        numbers = message.packed(8, _DOUBLE)
-    if size(shape) != len(numbers):
-        raise WeightsError(
-            f"damaged: a blob of {len(numbers):,} numbers, where its shape has {size(shape):,}"
-        )
-    return Tensor(shape, numbers.dtype, lambda: numbers.reshape(shape))
-
-
-def _epsilon(parameter: Message) -> float:
-    values = parameter.packed(3, _FLOAT)
-    return float(values[-1]) if len(values) else 1e-5
+    kept, notes = sound(chosen, ours, steps)
+    return Network(NAME, kept, of_scale(BGR, "caffe"), "Caffe's convention", notes)
 
 
 def _layer(step: Step) -> Layer | None:

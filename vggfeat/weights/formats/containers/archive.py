@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
+from vggfeat.weights.formats.containers import head
 from vggfeat.weights.tensors import map_file
 
 _MAGIC = b"PK\x03\x04"
@@ -34,11 +35,9 @@ _MOST_DEFLATED = 1032  # zlib.net/zlib_tech.html: the most that deflate shrinks
 
 def names_in(path: Path) -> list[str]:
     """The entries of a zip archive; none of any other file, or of one that is damaged."""
-    if not path.is_file():
+    if head(path, len(_MAGIC)) != _MAGIC:
         return []
     with open(path, "rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            return []
         try:
             if _directory_length(file) > _LONGEST_DIRECTORY:
                 return []
@@ -101,30 +100,16 @@ class Archive:
     def is_stored(self, name: str) -> bool:
         return self._entry(name).compress_type == zipfile.ZIP_STORED
 
-    def opened(self, name: str) -> IO[bytes]:
-        """An entry that is deflated, to be read from its beginning.
-
-        Raises:
-            WeightsError: it is not there, or says that it is larger than deflate can make it.
-            zipfile.BadZipFile: it is damaged.
-        """
-        entry = self._entry(name)
-        if entry.compress_type != zipfile.ZIP_DEFLATED:
-            raise WeightsError(f"{_shown(name)} in the zip archive is compressed in a rare way")
-        if entry.file_size > _MOST_DEFLATED * entry.compress_size + _MOST_DEFLATED:
-            raise WeightsError(f"damaged: {_shown(name)} in the zip archive has no such size")
-        return self._archive.open(entry)
-
     def inflated(self, name: str, begin: int, length: int) -> NDArray[np.uint8]:
         """A stretch of an entry that is deflated; less where it ends before.
 
         Its checksum is verified where the stretch reaches its end.
 
         Raises:
-            WeightsError: as `opened`, or it is damaged.
+            WeightsError: it is not there, or not deflated, or damaged.
         """
         try:
-            with self.opened(name) as file:
+            with self._opened(name) as file:
                 file.read(begin)
                 target = np.empty(min(length, max(self.size(name) - begin, 0)), np.uint8)
                 done = 0
@@ -144,6 +129,20 @@ class Archive:
         if name not in self.entries:
             return default
         return self.mapped(name)[:64].tobytes().decode("utf-8", "replace")
+
+    def _opened(self, name: str) -> IO[bytes]:
+        """An entry that is deflated, to be read from its beginning.
+
+        Raises:
+            WeightsError: it is not there, or says that it is larger than deflate can make it.
+            zipfile.BadZipFile: it is damaged.
+        """
+        entry = self._entry(name)
+        if entry.compress_type != zipfile.ZIP_DEFLATED:
+            raise WeightsError(f"{_shown(name)} in the zip archive is compressed in a rare way")
+        if entry.file_size > _MOST_DEFLATED * entry.compress_size + _MOST_DEFLATED:
+            raise WeightsError(f"damaged: {_shown(name)} in the zip archive has no such size")
+        return self._archive.open(entry)
 
     def _entry(self, name: str) -> zipfile.ZipInfo:
         entry = self.entries.get(name)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
 from vggfeat.vgg16 import Shape
+from vggfeat.weights.formats.containers import is_count
 from vggfeat.weights.formats.containers.pickles.records import LongText, Object, Symbol
 from vggfeat.weights.tensors import Tensor, mapped, size
 
@@ -30,7 +31,6 @@ _MOST_SIDES = 8
 _CHUNK = 1 << 20
 
 _FLOATS = ("f2", "f4", "f8")
-_LEGACY_VERSION = 1
 Bytes = NDArray[np.uint8]
 
 
@@ -52,9 +52,9 @@ def header(data: bytes) -> Header:
             shape, order, dtype = readers[version](stream, max_header_size=_LONGEST_HEADER)
     except Exception:  # whatever NumPy's parser stumbles over
         raise WeightsError("damaged: it holds an array without a header that is known") from None
-    if len(shape) > _MOST_SIDES or not all(map(_is_count, shape)):
+    if len(shape) > _MOST_SIDES or not all(map(is_count, shape)):
         raise WeightsError("damaged: it holds an array of a wrong shape")
-    return Header(tuple(map(int, shape)), bool(order), dtype, stream.tell())
+    return Header(shape, bool(order), dtype, stream.tell())
 
 
 def in_order(flat: Tensor, fortran_order: bool) -> Tensor:
@@ -77,7 +77,7 @@ def tensor_of(record: Any) -> Tensor | None:
     dtype = _dtype(kind)
     if dtype is None:
         return None
-    if not isinstance(shape, tuple) or not all(map(_is_count, shape)):
+    if not isinstance(shape, tuple) or not all(map(is_count, shape)):
         raise WeightsError("damaged: an array of a wrong shape")
     stored = shape[::-1] if fortran_order else shape
     text = _text_of(content)
@@ -152,7 +152,3 @@ def _decoded(text: LongText, shape: Shape, dtype: np.dtype[Any]) -> NDArray[Any]
         if done == len(target):
             return target.view(dtype).reshape(shape)
     raise WeightsError("damaged: an array that has not as many numbers as its shape")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and 0 <= value < 1 << 62

@@ -10,12 +10,14 @@ compression and a masked CRC-32C of both. TensorFlow compresses neither of its c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
+from vggfeat.weights.formats.containers import varint
 
 Bytes = NDArray[np.uint8]
 
@@ -26,6 +28,7 @@ _CHECKED = 1 << 18  # bytes whose checksums are verified: all of an index, not 5
 _MOST_KEYS = 1 << 24  # bytes that all keys may take; those of a VGG16 take a thousandth
 _ENTRY = 1024  # and what an entry takes beside its key, about
 _DAMAGED = "damaged: a checkpoint that is cut short or scrambled"
+_varint = partial(varint.read, wrong=_DAMAGED)
 
 _POLYNOMIAL = 0x82F63B78  # of CRC-32C, its bits reversed
 _MASK = 0xA282EAD8
@@ -131,15 +134,3 @@ def _handle(raw: memoryview, at: int) -> tuple[tuple[int, int], int]:
     offset, at = _varint(raw, at)
     size, at = _varint(raw, at)
     return (offset, size), at
-
-
-def _varint(raw: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(raw) and shift < 64:
-        byte = raw[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    raise WeightsError(_DAMAGED)

@@ -15,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
+from vggfeat.weights.formats.containers import varint
 
 Bytes = NDArray[np.uint8]
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+# Wire types; those of fixed width with their bytes.
+VARINT, LENGTH = 0, 2
+FIXED = {1: 8, 5: 4}
 # Of one message, and of all that lie in one another: no network has as many.
 _MOST_FIELDS = 1 << 18
 _MOST_IN_ALL = 1 << 21
+_CUT_SHORT = "damaged: a protocol buffer that is cut short, or none"
 
 
 class Count:
@@ -42,22 +46,22 @@ class Message:
         at = fields = 0
         raw = data.data  # much faster than an array, number by number
         while at < len(raw):
-            key, at = _varint(raw, at)
+            key, at = varint.read(raw, at, _CUT_SHORT)
             number, kind = key >> 3, key & 7
             fields += 1
             if number == 0 or fields > _MOST_FIELDS:
                 raise WeightsError("damaged: no protocol buffer, or one of too many fields")
-            if kind == _VARINT:
-                value, at = _varint(raw, at)
+            if kind == VARINT:
+                value, at = varint.read(raw, at, _CUT_SHORT)
                 self.numbers[number].append(value)
                 continue
-            if kind == _LENGTH:
-                length, at = _varint(raw, at)
+            if kind == LENGTH:
+                length, at = varint.read(raw, at, _CUT_SHORT)
             else:
-                length = {_FIXED32: 4, _FIXED64: 8}.get(kind, -1)
+                length = FIXED.get(kind, -1)
             if length < 0 or at + length > len(data):
-                raise WeightsError("damaged: a protocol buffer that is cut short, or none")
-            (self.parts if kind == _LENGTH else self._fixed)[number].append(data[at : at + length])
+                raise WeightsError(_CUT_SHORT)
+            (self.parts if kind == LENGTH else self._fixed)[number].append(data[at : at + length])
             at += length
         self._count.fields += fields
         if self._count.fields > _MOST_IN_ALL:
@@ -73,7 +77,7 @@ class Message:
         for part in self.parts.get(field, ()):
             at, raw = 0, part.data
             while at < len(raw):
-                value, at = _varint(raw, at)
+                value, at = varint.read(raw, at, _CUT_SHORT)
                 found.append(value)
                 if len(found) > _MOST_FIELDS:
                     raise WeightsError("damaged: a list of too many numbers")
@@ -108,15 +112,3 @@ class Message:
             only: NDArray[Any] = pieces[0].view(dtype)
             return only
         return np.concatenate([np.empty(0, dtype), *(piece.view(dtype) for piece in pieces)])
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data) and shift < 70:
-        byte: int = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & (1 << 64) - 1, at
-        shift += 7
-    raise WeightsError("damaged: a protocol buffer that is cut short, or none")

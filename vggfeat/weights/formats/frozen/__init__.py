@@ -12,11 +12,11 @@ import re
 from pathlib import Path
 
 from vggfeat.errors import WeightsError
-from vggfeat.weights.formats import graphs
+from vggfeat.weights.formats import containers, graphs
+from vggfeat.weights.formats.containers.sniff import outer_fields
 from vggfeat.weights.formats.containers.wire import Message
 from vggfeat.weights.formats.frozen.nodes import nodes
 from vggfeat.weights.formats.graphs.graph import MOST_NODES, Graph
-from vggfeat.weights.formats.graphs.sniff import outer_fields
 from vggfeat.weights.layers import Network
 from vggfeat.weights.tensors import map_file
 
@@ -49,8 +49,6 @@ _HINTS = {
 
 
 def recognise(path: Path) -> bool:
-    if not path.is_file():
-        return False
     if _is_text(path):
         return True
     found = False
@@ -76,5 +74,4 @@ def find(path: Path) -> Network:
 
 
 def _is_text(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return _AS_TEXT.match(file.read(1 << 10)) is not None
+    return _AS_TEXT.match(containers.head(path, 1 << 10)) is not None

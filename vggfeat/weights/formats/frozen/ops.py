@@ -124,14 +124,7 @@ READ: dict[str, tuple[str, slice, Callable[[Told, Sequence[str]], Attributes | N
     "Mean": ("GlobalAverage", _FIRST, _mean),
     "MatMul": ("MatMul", _TWO, _product),
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2"), ("MatMul", _TWO, _batch_product)),
-    **{
-        op: (
-            "BatchNormalization",
-            _ALL,
-            lambda told, _: {"epsilon": float_of(told, "epsilon", 1e-4)},
-        )
-        for op in ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-    },
+    **dict.fromkeys(_NORMALISATIONS, ("BatchNormalization", _ALL, _normalisation)),
     **{
         op: (common, _TWO, _nothing)
         for op, common in {

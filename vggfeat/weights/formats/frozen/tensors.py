@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
 from vggfeat.vgg16 import text
+from vggfeat.weights.formats.containers.varint import halves
 from vggfeat.weights.formats.containers.wire import Message
 from vggfeat.weights.formats.graphs.constants import repeated
-from vggfeat.weights.formats.graphs.varints import halves
 from vggfeat.weights.tensors import BFLOAT16, Tensor, mapped, of_array, size
 
 _DTYPE, _SHAPE, _CONTENT = 1, 2, 4

@@ -8,7 +8,7 @@ from dataclasses import replace
 from vggfeat import vgg16
 from vggfeat.errors import WeightsError
 from vggfeat.weights import structure
-from vggfeat.weights.formats.graphs import chain, head, links
+from vggfeat.weights.formats.graphs import chain, head, last_pool, links
 from vggfeat.weights.formats.graphs.declared import declared
 from vggfeat.weights.formats.graphs.graph import Graph
 from vggfeat.weights.layers import Network
@@ -40,4 +40,5 @@ def network(graph: Graph, form: str, hints: Mapping[str, str]) -> Network:
     structure.check(chosen)
     behind = [e for e in layers.elements.values() if layers.row(e, row[-1])[0] is row[-1]]
     said_by = declared(graph, row, behind)
-    return Network(form, chosen, said_by.taken, said_by.by, said_by.notes)
+    notes = (*said_by.notes, *last_pool.noted(graph, row[-1]))
+    return Network(form, chosen, said_by.taken, said_by.by, notes)

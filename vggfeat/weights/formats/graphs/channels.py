@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vggfeat.weights.formats.graphs.graph import Graph, Node
-from vggfeat.weights.layers import Float64, batch_norm
+from vggfeat.weights.layers import Affine, Float64, batch_norm
 from vggfeat.weights.tensors import Tensor, size
 
 # The order of a tensor's axes is written as in "NHWC"; "NC" is that of a dense layer's output,
@@ -13,8 +13,6 @@ from vggfeat.weights.tensors import Tensor, size
 CHANNEL = "C"
 
 BY_CHANNEL = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "BiasAdd", "BatchNormalization"})
-
-Affine = tuple[Float64, Float64]
 
 
 def affine(graph: Graph, node: Node, axes: str, channels: int) -> Affine | None:
@@ -46,14 +44,6 @@ def affine(graph: Graph, node: Node, axes: str, channels: int) -> Affine | None:
     return made.get(node.op, (ones, value))
 
 
-def then(first: Affine | None, second: Affine) -> Affine:
-    """One after the other."""
-    if first is None:
-        return second
-    with np.errstate(all="ignore"):
-        return first[0] * second[0], first[1] * second[0] + second[1]
-
-
 def by_channel(constant: Tensor, axes: str, channels: int) -> Float64 | None:
     """The numbers of a constant that has one for all, or one for each channel."""
     if not fits(constant, axes, channels):
@@ -80,6 +70,5 @@ def _normalisation(graph: Graph, node: Node, channels: int) -> Affine | None:
         if value is None:
             return None
         values.append(value)
-    with np.errstate(all="ignore"):
-        gamma, beta, mean, variance = values
-        return batch_norm(gamma, beta, mean, variance, node.attributes["epsilon"])
+    gamma, beta, mean, variance = values
+    return batch_norm(gamma, beta, mean, variance, node.attributes["epsilon"])

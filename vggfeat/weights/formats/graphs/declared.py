@@ -94,9 +94,7 @@ def _by_pixels(inside: Pixels, given: str | None, named: str | None) -> Input | 
     return Input(order, _rgb(mean * unit, order), _rgb(divisor * unit, order))
 
 
-def _known_mean(
-    mean: _Values,
-) -> tuple[float | None, str | None]:
+def _known_mean(mean: _Values) -> tuple[float | None, str | None]:
     """The input's units, as what gives 0..255, and conv1_1's order, if its mean is a known one."""
     for unit in (1.0, 255.0):
         for known in (SCALES["caffe"][0], SCALES["torch"][0]):
@@ -106,10 +104,7 @@ def _known_mean(
     return None, None
 
 
-def _unit(
-    mean: _Values,
-    divisor: _Values,
-) -> float | None:
+def _unit(mean: _Values, divisor: _Values) -> float | None:
     """The input's units where its mean is not a known one: by how large the numbers are."""
     for values in (np.abs(mean), divisor):
         if (values > 20).all():

@@ -8,15 +8,9 @@ from dataclasses import dataclass, replace
 
 from vggfeat.vgg16 import Shape
 from vggfeat.weights.formats.graphs.axes import DENSE_AXES, averaged, padding, reordered
-from vggfeat.weights.formats.graphs.channels import (
-    BY_CHANNEL,
-    Affine,
-    affine,
-    fits,
-    then,
-)
+from vggfeat.weights.formats.graphs.channels import BY_CHANNEL, affine, fits
 from vggfeat.weights.formats.graphs.graph import SAME, Graph, Node
-from vggfeat.weights.layers import Layer
+from vggfeat.weights.layers import Affine, Layer, then
 from vggfeat.weights.tensors import Tensor, size
 
 _MOST_STEPS = 64  # between two layers
@@ -134,14 +128,14 @@ def follow(graph: Graph, start: Element, steps: Sequence[Node]) -> Link:
 
 
 def _step(graph: Graph, layer: Layer, link: Link, step: Node) -> Link:
-    nothing = step.op in _NOTHING or _is_pool(step, "AveragePool", (1, 1))
+    nothing = step.op in _NOTHING or is_pool(step, "AveragePool", (1, 1))
     if nothing or graph.is_dropout(step):
         return link
     if step.op in BY_CHANNEL:
         return _by_channel(graph, layer, link, step)
     if step.op == "Relu":
         return replace(link, relu=True)
-    if _is_pool(step, "MaxPool", (2, 2)):
+    if is_pool(step, "MaxPool", (2, 2)):
         return replace(link, pools=link.pools + 1)
     if found := _of_axes(graph, layer, link, step):
         return found
@@ -189,7 +183,7 @@ def _as_bias(constant: Tensor, axes: str, channels: int) -> Tensor | None:
     return replace(constant, shape=(channels,), read=lambda: constant.read().reshape(-1))
 
 
-def _is_pool(step: Node, op: str, window: Shape) -> bool:
+def is_pool(step: Node, op: str, window: Shape) -> bool:
     """Over even sides padding as SAME adds none to 2x2 windows."""
     told = step.attributes
     return (

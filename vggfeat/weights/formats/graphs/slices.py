@@ -12,6 +12,9 @@ Pick = Sequence[int] | slice | None
 
 MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
+# ONNX ends a backward slice at the smallest integer there is, or some number as small.
+_FARTHEST = 1 << 16
+
 
 def sliced(graph: Graph, node: Node, axes: str) -> tuple[str, Pick] | None:
     """The order of the axes before, and the channels taken; None where that is unknown.
@@ -61,10 +64,6 @@ def _slices(graph: Graph, node: Node, rank: int) -> dict[int, slice | int] | Non
         axis % rank: slice(first, None if step < 0 and last < -_FARTHEST else last, step)
         for axis, first, last, step in zip(named, begin, end, steps, strict=True)
     }
-
-
-# ONNX ends a backward slice at the smallest integer there is, or some number as small.
-_FARTHEST = 1 << 16
 
 
 def _strided(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from vggfeat.errors import WeightsError
 from vggfeat.weights.formats import graphs
+from vggfeat.weights.formats.containers.sniff import outer_fields
 from vggfeat.weights.formats.containers.wire import Message
 from vggfeat.weights.formats.graphs.graph import MOST_NODES, Graph
-from vggfeat.weights.formats.graphs.sniff import outer_fields
 from vggfeat.weights.formats.onnx.ops import nodes
 from vggfeat.weights.formats.onnx.tensors import DTYPES, Tensors
 from vggfeat.weights.layers import Network
@@ -34,17 +34,20 @@ _KINDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
 _FIRST_IN_GRAPH = {number << 3 | 2 for number in (1, 2, 5, 10, 11, 12, 13, 14, 15)}
 
 _QUANTISED = "it is quantised: its numbers were rounded to 8 bits, give the float model"
+_BLOCKED = (
+    "ONNX Runtime has optimised it for one kind of processor (NCHWc) and laid its kernels out "
+    "anew: give the model that it was made from"
+)
 _HINTS = {
     **dict.fromkeys(
         ("DequantizeLinear", "QLinearConv", "ConvInteger", "DynamicQuantizeLinear"), _QUANTISED
     ),
+    "com.microsoft.nchwc.Conv": _BLOCKED,
     "If": "what is below its If is not looked at",
 }
 
 
 def recognise(path: Path) -> bool:
-    if not path.is_file():
-        return False
     version = graph = False
     for field in outer_fields(path):
         if _KINDS.get(field.number, field.kind) != field.kind:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
 from vggfeat.vgg16 import text
+from vggfeat.weights.formats.containers.varint import halves
 from vggfeat.weights.formats.containers.wire import Bytes, Message
-from vggfeat.weights.formats.graphs.varints import halves
 from vggfeat.weights.tensors import BFLOAT16, Tensor, map_file, mapped, size
 
 _DIMS, _TYPE, _FLOATS, _INT32S, _INT64S, _NAME, _RAW, _DOUBLES = 1, 2, 4, 5, 7, 8, 9, 10

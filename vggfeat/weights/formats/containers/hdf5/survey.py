@@ -21,10 +21,9 @@ _MOST_OBJECTS = 20_000
 _MOST_CHUNKS = 1 << 17
 _DEEPEST = 24
 _LONGEST_ATTRIBUTE = 1 << 24  # bytes
-_TEXTS = ("model_config", "name", "vggfeat")
+_TEXTS = ("model_config", "name", "vggfeat")  # the last is note.ATTRIBUTE; this file runs alone
 _LISTS = ("layer_names", "weight_names")
-# What surveying may take beyond what the imports took.
-_MEMORY = 1 << 29
+_MEMORY = 1 << 29  # bytes, and seconds, that surveying may take beyond what the imports took
 _SECONDS = 3
 _OUTPUT = 1 << 26
 

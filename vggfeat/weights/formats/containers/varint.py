@@ -1,4 +1,7 @@
-"""Packed numbers of 16 bits: each a varint of one to three bytes, decoded all at once."""
+"""Varints: numbers of seven bits a byte, the lowest first, in protocol buffers and tables.
+
+The last byte of each is the first below 0x80.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,30 @@ from numpy.typing import NDArray
 from vggfeat.errors import WeightsError
 
 _BLOCK = 1 << 22  # bytes decoded at once
-_LONGEST = 3
+_LONGEST = 3  # bytes of one of 16 bits
+
+
+def read(
+    data: memoryview | bytes, at: int, wrong: str = "damaged: a number that does not end"
+) -> tuple[int, int]:
+    """A number of 64 bits, and where it ends.
+
+    Raises:
+        WeightsError: `wrong`; the data end before it, or it is longer than any.
+    """
+    value = shift = 0
+    while at < len(data) and shift < 70:
+        byte: int = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & (1 << 64) - 1, at
+        shift += 7
+    raise WeightsError(wrong)
 
 
 def halves(data: NDArray[np.uint8], count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """`count` numbers of two bytes whose bits are kept as packed varints.
+    """`count` numbers of two bytes whose bits are kept as packed varints, decoded all at once.
 
     Raises:
         WeightsError: there are fewer or more, or one has more than 16 bits.
