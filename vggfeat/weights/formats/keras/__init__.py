@@ -15,21 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vggfeat import vgg16
 from vggfeat.errors import WeightsError
 from vggfeat.inputs import BGR, of_scale
 from vggfeat.weights import structure
-from vggfeat.weights.formats import note
+from vggfeat.weights.formats import containers, note
 from vggfeat.weights.formats.containers import hdf5
 from vggfeat.weights.formats.containers.archive import Archive, names_in
 from vggfeat.weights.formats.containers.hdf5.chunks import is_bomb
-from vggfeat.weights.formats.keras.config import Node, nodes_of
-from vggfeat.weights.formats.keras.input import taken_by
+from vggfeat.weights.formats.keras import chain, weights_alone
+from vggfeat.weights.formats.keras.config import LONGEST, Node, nodes_of
+from vggfeat.weights.formats.keras.input import NOTE, Pixels, taken_by
 from vggfeat.weights.formats.keras.layers import Part, parts_of
-from vggfeat.weights.formats.keras.norms import folded
 from vggfeat.weights.layers import Layer, Network
+from vggfeat.weights.mapped import offset
 from vggfeat.weights.tensors import map_file
 
 NAME = "Keras file"
@@ -38,16 +38,11 @@ ABOUT = "published with or without top, and whatever Keras saves; VGG16 as a bas
 
 _MEMBER = "model.weights.h5"
 _CONFIG = "config.json"
-_LONGEST_CONFIG = 1 << 24
+_UNTOLD = "the configuration of the model does not tell how its layers follow each other"
 
 
 def recognise(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        if file.read(len(hdf5.MAGIC)) == hdf5.MAGIC:
-            return True
-    return _MEMBER in names_in(path)
+    return _is_hdf5(path) or _MEMBER in names_in(path)
 
 
 def find(path: Path) -> Network:
@@ -59,12 +54,16 @@ def find(path: Path) -> Network:
     Raises:
         WeightsError: no VGG16, several, or one with something between its layers.
     """
-    with open(path, "rb") as file:
-        if file.read(len(hdf5.MAGIC)) == hdf5.MAGIC:
+    if _is_hdf5(path):
+        with open(path, "rb") as file:
             opened = hdf5.opened(file, map_file(path))
-            return _network(opened, "".join(opened.attribute("", "model_config")))
+        return _network(opened, "".join(opened.attribute("", "model_config")))
     archive = Archive(path)
     return _network(_member(path, archive), _config(archive))
+
+
+def _is_hdf5(path: Path) -> bool:
+    return containers.head(path, len(hdf5.MAGIC)) == hdf5.MAGIC
 
 
 def _member(path: Path, archive: Archive) -> hdf5.Hdf5:
@@ -72,7 +71,7 @@ def _member(path: Path, archive: Archive) -> hdf5.Hdf5:
     if archive.is_stored(_MEMBER):
         data = archive.mapped(_MEMBER)
         with open(path, "rb") as file:
-            return hdf5.opened(file, data, _offset(data))
+            return hdf5.opened(file, data, offset(data))
     size = archive.size(_MEMBER)
     if is_bomb(size, archive.entries[_MEMBER].compress_size):
         raise WeightsError(f"damaged: {_MEMBER} in the zip archive would unpack to {size:,} bytes")
@@ -82,19 +81,13 @@ def _member(path: Path, archive: Archive) -> hdf5.Hdf5:
         return hdf5.opened(unpacked, np.memmap(unpacked, np.uint8, "r"))
 
 
-def _offset(data: NDArray[np.uint8]) -> int:
-    """Where in its file a mapped stretch begins."""
-    mapping = data._mmap  # type: ignore[attr-defined]  # what numpy.memmap and its views hold
-    return int(data.ctypes.data - np.frombuffer(mapping, np.uint8).ctypes.data)
-
-
 def _config(archive: Archive) -> str:
-    if _CONFIG not in archive.entries or archive.size(_CONFIG) > _LONGEST_CONFIG:
+    if _CONFIG not in archive.entries or archive.size(_CONFIG) > LONGEST:
         return ""
     if archive.is_stored(_CONFIG):
         text = archive.mapped(_CONFIG)
     else:
-        text = archive.inflated(_CONFIG, 0, _LONGEST_CONFIG)
+        text = archive.inflated(_CONFIG, 0, LONGEST)
     return text.tobytes().decode("utf-8", "replace")
 
 
@@ -105,15 +98,32 @@ def _network(file: hdf5.Hdf5, config: str) -> Network:
     _check_not_theano(layers)
     chosen = structure.choose(layers)
     described = _described(parts, nodes)
-    found = Network(NAME, folded(chosen, parts, described))
+    by_path = {part.path: part for part in reversed(parts)}
+    node_of = {name: described.get(by_path[layer.path]) for name, layer in chosen.items()}
+    first = node_of[vgg16.CONVOLUTIONS[0]]
+    if first is None or any(node_of[name] is None for name in vgg16.CONVOLUTIONS):
+        weights_alone.check(chosen, parts)
+        notes = (_UNTOLD,) if nodes else ()
+        found, pixels = Network(NAME, chosen, notes=notes), weights_alone.pixels(parts)
+    else:
+        part_of = {node: part for part, node in described.items()}
+        pixels = taken_by(first, part_of)
+        found = Network(NAME, chain.checked(chosen, node_of, part_of, nodes))
     noted = note.note_of("".join(file.attribute("", "vggfeat")))
     if noted is not None:
         return replace(found, declared=noted, declared_by=note.DECLARED_BY)
-    first = chosen[vgg16.CONVOLUTIONS[0]].path
-    rescaled = taken_by(next((n for part, n in described.items() if part.path == first), None))
-    if rescaled is not None:
-        return replace(found, declared=rescaled, declared_by="the layers that rescale its images")
-    if first[-1].startswith("block1"):
+    return _declared(found, pixels)
+
+
+def _declared(found: Network, pixels: Pixels) -> Network:
+    """With what conv1_1 takes, as the model's layers say it, or its names."""
+    if not pixels.understood:
+        return replace(found, notes=(*found.notes, NOTE))
+    if pixels.taken is not None:
+        return replace(
+            found, declared=pixels.taken, declared_by="the layers that rescale its images"
+        )
+    if found.layers[vgg16.CONVOLUTIONS[0]].path[-1].startswith("block1"):
         declared = of_scale(BGR, "caffe")
         return replace(found, declared=declared, declared_by="the names of keras.applications")
     return found

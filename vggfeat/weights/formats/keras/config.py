@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_LONGEST = 1 << 24
+LONGEST = 1 << 24  # characters
+LEARNING = ("Conv2D", "Dense", "Convolution2D")
+
 _DEEPEST = 16
 _MOST_LAYERS = 20_000
 
@@ -30,6 +32,7 @@ class Node:
         kind: its class.
         config: its settings.
         sources: the layers whose output it takes.
+        call: what it is called with, as Keras writes it.
     """
 
     place: tuple[str, ...]
@@ -37,11 +40,12 @@ class Node:
     kind: str
     config: Mapping[str, Any]
     sources: tuple[Node, ...]
+    call: Any = None
 
 
 def nodes_of(text: str) -> list[Node]:
     """All layers of a model, those of models within too; none where the text is no such thing."""
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return []
     try:
         found: list[Node] = []
@@ -55,6 +59,8 @@ def _collect(
     model: Any, place: tuple[str, ...], outside: tuple[Node, ...], found: list[Node]
 ) -> tuple[Node, ...]:
     """Append the layers of a model that takes `outside`; give those whose output it gives."""
+    if len(place) > _DEEPEST:
+        raise ValueError("models within models")
     inner = model["config"]
     entries = inner if isinstance(inner, list) else inner["layers"]
     sequential = model["class_name"] == "Sequential"
@@ -70,12 +76,13 @@ def _collect(
         sources = last if sequential else _sources(entry.get("inbound_nodes"), outputs)
         if kind == "InputLayer":
             sources = outside
-        if isinstance(config, list) or "layers" in config:
-            if len(place) > _DEEPEST:
-                raise ValueError("models within models")
+        timed = config["layer"] if kind == "TimeDistributed" else None
+        if timed is not None and _is_model(timed):
+            last = _collect(timed, (*below, "layer"), sources, found)
+        elif _is_model(entry):
             last = _collect(entry, below, sources, found)
         else:
-            last = (Node(below, name, kind, config, sources),)
+            last = (Node(below, name, kind, config, sources, entry.get("inbound_nodes")),)
             found.extend(last)
         if len(found) > _MOST_LAYERS:
             raise ValueError("too many layers")
@@ -83,6 +90,11 @@ def _collect(
     if sequential or not isinstance(inner, dict):
         return last
     return tuple(n for name in _names_in(inner.get("output_layers")) for n in outputs.get(name, ()))
+
+
+def _is_model(entry: Any) -> bool:
+    config = entry["config"]
+    return isinstance(config, list) or "layers" in config
 
 
 def _name(entry: Any) -> str:
@@ -120,9 +132,19 @@ def _snake(kind: str) -> str:
 def activation(node: Node) -> str:
     """The name of a layer's activation, `linear` where it has none."""
     value = node.config.get("activation")
-    if isinstance(value, Mapping):  # a function with a configuration of its own
-        value = value.get("config") if isinstance(value.get("config"), str) else "?"
+    if isinstance(value, Mapping):  # a function with a configuration of its own, or a layer
+        config = value.get("config")
+        if value.get("class_name") == "ReLU" and isinstance(config, Mapping):
+            value = "relu" if is_plain_relu(config) else "a ReLU with limits"
+        else:
+            value = config if isinstance(config, str) else str(value.get("class_name") or "?")
     return str(value or "linear")
+
+
+def is_plain_relu(config: Mapping[str, Any]) -> bool:
+    """Whether a `ReLU` layer of these settings has no slope and no limits."""
+    slopes = ("negative_slope", "alpha", "threshold")
+    return config.get("max_value") is None and not any(config.get(key) for key in slopes)
 
 
 def before(node: Node, kinds: Sequence[str]) -> tuple[list[Node], Node | None]:
