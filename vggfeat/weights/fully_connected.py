@@ -21,15 +21,16 @@ def connected(layers: Iterable[Layer], channels: int, above: Scope = ()) -> Chos
         channels: that conv5_3 gives.
         above: the scope in which fc6 must be.
     """
+    everywhere = list(layers)
     dense = [
         layer
-        for layer in layers
+        for layer in everywhere
         if layer.extent in ((), (1, 1), (7, 7)) and layer.path[: len(above)] == above
     ]
     by_name = {layer.path[-1]: layer for layer in dense if layer.path[:-1] == above}
     if "fc6" in by_name:
         return {name: by_name[name] for name in vgg16.FULLY_CONNECTED if name in by_name}
-    if any(layer.shape == (1, 1, channels, channels) for layer in dense):
+    if any(layer.shape == (1, 1, channels, channels) for layer in everywhere):
         return {}  # it may well lie between pool5 and fc6
     wide = channels * _FC_PER_CHANNEL
     heads = [

@@ -108,6 +108,23 @@ def test_what_caffe_tensorflow_wrote_is_read(made: networks.Layers, tmp_path: Pa
     assert formats.read(tmp_path / "a.npy").fingerprint == expected(made)
 
 
+def test_biases_are_read_by_all_their_names(made: networks.Layers, tmp_path: Path) -> None:
+    layers = {name: {"weights": k, "bias": b} for name, (k, b) in made.items()}
+    np.save(tmp_path / "a.npy", layers, allow_pickle=True)  # type: ignore[arg-type]
+    assert formats.read(tmp_path / "a.npy").fingerprint == expected(made)
+
+
+def test_batch_normalisation_is_refused(made: networks.Layers, tmp_path: Path) -> None:
+    """As caffe-tensorflow writes it, by names that do not say what is behind what."""
+    layers: dict[str, Any] = {name: {"weights": k, "biases": b} for name, (k, b) in made.items()}
+    for name in vgg16.CONVOLUTIONS:
+        parts = ("mean", "variance", "scale", "offset")
+        layers[f"bn{name[4:]}"] = {part: abs(made[name][1]) for part in parts}
+    np.save(tmp_path / "a.npy", layers, allow_pickle=True)  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match="no VGG16: bn1_1/mean holds a number for each channel"):
+        formats.read(tmp_path / "a.npy")
+
+
 @pytest.mark.parametrize("kind", ["<f8", ">f4", "<f2"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_other_numbers_and_orders_are_read(tmp_path: Path, kind: Any, order: Any) -> None:

@@ -64,6 +64,35 @@ def test_other_names_say_nothing_of_pixels_and_the_user_is_asked(
     assert weights.fingerprint == networks.converted(made).fingerprint
 
 
+@pytest.mark.parametrize(("kernel", "bias"), [("_W", "_bias"), ("/weights", "/bias"), (".W", ".b")])
+def test_biases_are_read_by_all_their_names(
+    made: networks.Layers, tmp_path: Path, kernel: str, bias: str
+) -> None:
+    np.savez(tmp_path / "a.npz", **frossard(made, kernel, bias))
+    weights = formats.read(tmp_path / "a.npz", channels="rgb", scale="caffe")
+    assert weights.fingerprint == networks.converted(made).fingerprint
+
+
+@pytest.mark.parametrize("name", ["{}_offset", "bn{}_gamma", "bn{}/moving_mean", "prelu{}"])
+def test_what_is_as_wide_as_a_convolution_and_no_bias_is_refused(
+    made: networks.Layers, tmp_path: Path, name: str
+) -> None:
+    more = {name.format(layer): made[layer][1] for layer in vgg16.CONVOLUTIONS}
+    np.savez(tmp_path / "a.npz", **frossard(made), **more)
+    with pytest.raises(WeightsError, match=f"no VGG16: {name.format('conv1_1')} holds a number"):
+        formats.read(tmp_path / "a.npz")
+
+
+def test_what_is_as_wide_as_fc6_leaves_the_convolutions(
+    made: networks.Layers, tmp_path: Path
+) -> None:
+    slots = {f"{layer}_b/Momentum": made[layer][1] for layer in vgg16.LAYERS}
+    np.savez(tmp_path / "a.npz", **frossard(made), **slots, mean=np.zeros(3))
+    assert formats.read(tmp_path / "a.npz").layers == vgg16.LAYERS
+    np.savez(tmp_path / "a.npz", **frossard(made), bn6_gamma=made["fc6"][1])
+    assert formats.read(tmp_path / "a.npz").layers == vgg16.CONVOLUTIONS
+
+
 @pytest.mark.parametrize("write", WRITERS)
 @pytest.mark.parametrize("kind", ["<f8", ">f4", "<f2"])
 def test_other_numbers_and_orders_are_read(tmp_path: Path, write: str, kind: Any) -> None:

@@ -22,6 +22,7 @@ from vggfeat.weights.formats import note
 from vggfeat.weights.formats.containers import numpy_arrays
 from vggfeat.weights.formats.containers.archive import Archive, names_in
 from vggfeat.weights.formats.torch import state_dict
+from vggfeat.weights.formats.unexplained import BIASES, without_another_head
 from vggfeat.weights.layers import Layer, Network
 from vggfeat.weights.tensors import Tensor, mapped, size
 
@@ -31,7 +32,6 @@ ABOUT = "Frossard's `vgg16_weights.npz`, compressed or not, and arrays by PyTorc
 
 _SUFFIX = ".npy"
 _KERNEL = re.compile(r"^(?P<layer>.+)[_/.](?:W|weights|kernel)$")
-_BIASES = {"W": "b", "weights": "biases", "kernel": "bias"}
 _TORCH = ".weight"
 
 
@@ -47,12 +47,13 @@ def find(path: Path) -> Network:
     taken = note.note_of(archive.comment)
     if any(name.endswith(_TORCH) for name in tensors):
         parts = {tuple(name.split(".")): tensor for name, tensor in tensors.items()}
-        return state_dict.noted(state_dict.network(NAME, parts), taken)
-    chosen = structure.choose(list(_layers(tensors)))
+        return note.noted(state_dict.network(NAME, parts), taken)
+    layers = list(_layers(tensors))
+    chosen = without_another_head(structure.choose(layers), layers, tensors)
     found = Network(NAME, chosen)
     if chosen[vgg16.CONVOLUTIONS[0]].path[-1:] == ("conv1_1",) and "conv1_1_W" in tensors:
         found = Network(NAME, chosen, of_scale(RGB, "caffe"), "Frossard's names")
-    return state_dict.noted(found, taken)
+    return note.noted(found, taken)
 
 
 def _layers(tensors: dict[str, Tensor]) -> Iterator[Layer]:
@@ -60,7 +61,8 @@ def _layers(tensors: dict[str, Tensor]) -> Iterator[Layer]:
         match = _KERNEL.match(name)
         if match and kernel.is_float and len(kernel.shape) in (2, 4):
             layer, part = match["layer"], name[match.end("layer") + 1 :]
-            bias = tensors.get(name[: -len(part)] + _BIASES[part])
+            names = [name[: -len(part)] + bias for bias in BIASES]
+            bias = next((found for other in names if (found := tensors.get(other))), None)
             axes = "hwio" if len(kernel.shape) == 4 else "io"
             yield Layer(tuple(layer.split("/")), kernel, axes, bias)
 

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
 from vggfeat.vgg16 import Shape
-from vggfeat.weights.formats import note
-from vggfeat.weights.formats.containers.pickles.records import Name
+from vggfeat.weights.formats import containers, note
 from vggfeat.weights.formats.torch import state_dict
-from vggfeat.weights.layers import Network
+from vggfeat.weights.layers import Name, Network
 from vggfeat.weights.tensors import BFLOAT16, Tensor, map_file, mapped
 
 NAME = "safetensors file"
@@ -39,10 +38,7 @@ _LONGEST_HEADER = 1 << 22  # bytes; some 40,000 tensors
 
 
 def recognise(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        begin = file.read(16)
+    begin = containers.head(path, 16)
     length = int.from_bytes(begin[:8], "little")
     return 2 <= length <= 100_000_000 and begin[8:].lstrip()[:2] in (b'{"', b"{}")
 
@@ -59,7 +55,7 @@ def find(path: Path) -> Network:
     metadata = header.pop(_METADATA, None)
     found = state_dict.network(NAME, _tensors(header, data[start:]))
     said = metadata.get(note.KEY) if isinstance(metadata, dict) else None
-    return state_dict.noted(found, note.note_of(said) if isinstance(said, str) else None)
+    return note.noted(found, note.note_of(said) if isinstance(said, str) else None)
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
@@ -88,7 +84,7 @@ def _tensors(header: dict[str, Any], data: NDArray[np.uint8]) -> dict[Name, Tens
             begin, end = entry["data_offsets"]
         except (TypeError, KeyError, ValueError):
             raise WeightsError("damaged: its header describes a tensor wrongly") from None
-        if not all(map(_is_count, (*shape, begin, end))) or not begin <= end <= len(data):
+        if not all(map(containers.is_count, (*shape, begin, end))) or not begin <= end <= len(data):
             raise WeightsError("damaged: a tensor reaches beyond the end")
         places.append((begin, end))
         if isinstance(kind, str) and kind in _FLOATS:
@@ -105,7 +101,3 @@ def _tensor(
     if len(shape) > 8 or math.prod(shape) * dtype.itemsize != end - begin:
         raise WeightsError("damaged: a tensor that has not as many numbers as its shape")
     return mapped(data, begin, shape, dtype)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 62

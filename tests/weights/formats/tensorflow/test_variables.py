@@ -207,3 +207,20 @@ def test_normalisation_in_another_head_is_passed_over(tmp_path: Path) -> None:
     tf.train.Checkpoint(normalised(between=False)).write(tmp_path / "a")
     weights = formats.read(tmp_path / "a", channels="bgr", scale="caffe")
     assert weights.layers == vgg16.CONVOLUTIONS
+
+
+def test_a_network_without_biases_is_read_and_one_that_lost_some_is_not(tmp_path: Path) -> None:
+    made = {name: (k, np.zeros_like(b)) for name, (k, b) in networks.layers().items()}
+    convolutions = {name: made[name] for name in vgg16.CONVOLUTIONS}
+    arrays = {f"net/{name}/kernel": kernel for name, (kernel, _) in convolutions.items()}
+    tables.write_bundle(tmp_path / "a", arrays)
+    told: dict[str, Any] = {"channels": "rgb", "scale": "caffe"}
+    weights = formats.read(tmp_path / "a", **told)
+    assert weights.fingerprint == networks.converted(convolutions).fingerprint
+    tables.write_bundle(tmp_path / "b", arrays | {"net/conv2_1/bias": made["conv2_1"][1]})
+    with pytest.raises(WeightsError, match="no VGG16: it has no conv1_1, conv1_2, conv2_2"):
+        formats.read(tmp_path / "b", **told)
+    others = {f"net/{name}/offset": bias for name, (_, bias) in convolutions.items()}
+    tables.write_bundle(tmp_path / "c", arrays | others)
+    with pytest.raises(WeightsError, match="net/conv1_1 has no bias, but offset is beside its"):
+        formats.read(tmp_path / "c", **told)

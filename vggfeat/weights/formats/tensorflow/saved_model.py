@@ -7,10 +7,13 @@ such folders with `model.export`, TensorFlow with `tf.saved_model.save`, TensorF
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from vggfeat.errors import WeightsError
+from vggfeat.weights.formats.containers.sniff import Outer, outer_fields
 from vggfeat.weights.formats.containers.table import is_table
+from vggfeat.weights.formats.containers.wire import LENGTH, VARINT
 from vggfeat.weights.formats.tensorflow import checkpoint, variables
 from vggfeat.weights.layers import Network
 
@@ -20,22 +23,13 @@ ABOUT = "of Keras, TF-Slim and other programs; the graph in it is not run"
 
 _FILE = "saved_model.pb"
 # The start of a SavedModel (tensorflow/core/protobuf/saved_model.proto): schema version 1, then
-# the first MetaGraphDef, whose length comes next, and in that its MetaInfoDef.
-_START = b"\x08\x01\x12"
-_META_INFO = 0x0A
-_LONGEST_VARINT = 10
+# the first MetaGraphDef, and in that its MetaInfoDef.
+_START = (Outer(1, VARINT, b"\x01"), Outer(2, LENGTH, b"\x0a"))
 
 
 def recognise(path: Path) -> bool:
     file = path / _FILE if path.is_dir() else path
-    if not file.is_file():
-        return False
-    with open(file, "rb") as opened:
-        start = opened.read(len(_START) + _LONGEST_VARINT + 1)
-    if not start.startswith(_START):
-        return False
-    length = start[len(_START) :].lstrip(bytes(range(0x80, 0x100)))  # of the varint its last byte
-    return length[1:2] == bytes([_META_INFO])
+    return tuple(itertools.islice(outer_fields(file, 1), len(_START))) == _START
 
 
 def find(path: Path) -> Network:

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from vggfeat.errors import WeightsError
+from vggfeat.weights.formats import containers
 from vggfeat.weights.formats.containers.table import is_table
 from vggfeat.weights.formats.tensorflow import checkpoint, variables
 from vggfeat.weights.layers import Network
@@ -65,11 +66,7 @@ def _prefixes_of(file: Path) -> list[Path]:
 
 def _latest(folder: Path) -> list[Path]:
     """The checkpoint that a folder's state file names: by its name only, it may have moved here."""
-    state = folder / _STATE
-    if not state.is_file():
-        return []
-    with open(state, "rb") as file:
-        text = file.read(_LONGEST_STATE).decode("utf-8", "replace")
+    text = containers.head(folder / _STATE, _LONGEST_STATE).decode("utf-8", "replace")
     latest = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
     name = Path(latest[1]).name if latest else ""
     return _prefixes_of(folder / name) if name else []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from vggfeat.errors import WeightsError, describe_os_error
+from vggfeat.weights.formats import containers
 from vggfeat.weights.formats.tensorflow import slim
 from vggfeat.weights.layers import Network
 
@@ -18,16 +19,14 @@ FILES = "`vgg_16_2016_08_28.tar.gz`"
 ABOUT = "as TF-Slim publishes it, with a checkpoint in it"
 
 _MEMBER = "vgg_16.ckpt"
+_REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)  # no links, no devices, and nothing sparse
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _CHUNK = 1 << 20  # also the most that a header may be long
 _MOST = 1 << 30  # bytes that are unpacked in all; a VGG16 has half as many
 
 
 def recognise(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return containers.head(path, len(_GZIP_MAGIC)) == _GZIP_MAGIC
 
 
 def find(path: Path) -> Network:
@@ -80,9 +79,6 @@ def _copy(tar: tarfile.TarFile, member: str, out: IO[bytes]) -> None:
                 out.write(chunk)
             return
     raise WeightsError(f"it holds no file {member}")
-
-
-_REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)  # no links, no devices, and nothing sparse
 
 
 class _Bounded:

@@ -8,6 +8,7 @@ key: `block1_conv1/kernel`.
 
 from __future__ import annotations
 
+from vggfeat.weights.formats.containers import varint
 from vggfeat.weights.formats.containers.table import Bytes
 from vggfeat.weights.formats.containers.wire import Message
 from vggfeat.weights.formats.tensorflow import slices
@@ -28,10 +29,8 @@ def names(stored: Bytes) -> dict[str, str]:
     Raises:
         WeightsError: the bytes are no such string.
     """
-    at = 0
-    while at < len(stored) and stored[at] & 0x80:
-        at += 1
-    graph = Message(stored[at + 1 + _CHECKSUM :])
+    _, at = varint.read(stored.data, 0)
+    graph = Message(stored[at + _CHECKSUM :])
     return {
         attribute.text(3): attribute.text(2)
         for node in slices.each(graph, 1)

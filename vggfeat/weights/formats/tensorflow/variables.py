@@ -12,17 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from natsort import natsort_keygen
 
 from vggfeat import vgg16
 from vggfeat.errors import WeightsError
 from vggfeat.inputs import BGR, OXFORD_MEAN, RGB, Input, of_scale
 from vggfeat.weights import structure
 from vggfeat.weights.formats.tensorflow.normalised import NORM, with_norms
-from vggfeat.weights.layers import Layer, Network
+from vggfeat.weights.layers import Layer, Name, Network
+from vggfeat.weights.names import natural
 from vggfeat.weights.tensors import Tensor
 
-Names = tuple[str, ...]
 Parts = dict[str, Tensor]
 
 _TRACKED = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -35,8 +34,6 @@ _PART = re.compile(
     rf"|(?P<norm>{'|'.join(NORM)}))"
 )
 _MEAN = "mean_rgb"
-
-_natural = natsort_keygen()
 
 
 @dataclass(frozen=True)
@@ -66,11 +63,12 @@ def network(form: str, variables: Iterable[Variable], *, ema: bool = False) -> N
     Raises:
         WeightsError: no VGG16, or several; or no averages, where they are asked for.
     """
-    ordered = sorted(variables, key=lambda variable: _natural(variable.key))
+    ordered = sorted(variables, key=lambda variable: natural(variable.key.split("/")))
     named = _averaged(_named(ordered), ema)
     groups = _grouped(named)
-    layers = [layer for path, parts in groups.items() if (layer := _layer(path, parts, groups))]
+    layers = _layers(groups)
     chosen = with_norms(structure.choose(layers), groups)
+    _check_biases(chosen, named)
     declared, by = _declared(chosen[vgg16.CONVOLUTIONS[0]].path, named)
     return Network(form, chosen, declared, by)
 
@@ -101,9 +99,9 @@ def _averaged(variables: dict[str, Tensor], ema: bool) -> dict[str, Tensor]:
     return variables | averages
 
 
-def _grouped(variables: Mapping[str, Tensor]) -> dict[Names, Parts]:
+def _grouped(variables: Mapping[str, Tensor]) -> dict[Name, Parts]:
     """The parts of each layer, `kernel`, `bias` and those of a normalisation, by its path."""
-    groups: dict[Names, Parts] = {}
+    groups: dict[Name, Parts] = {}
     for name, tensor in variables.items():
         *path, last = name.split("/")
         if match := _PART.fullmatch(last):
@@ -114,16 +112,36 @@ def _grouped(variables: Mapping[str, Tensor]) -> dict[Names, Parts]:
     return groups
 
 
-def _layer(path: Names, parts: Parts, groups: Mapping[Names, Parts]) -> Layer | None:
-    """A layer whose parts are all there: Slim's normalisation stands in for the bias."""
-    kernel, bias = parts.get("kernel"), parts.get("bias")
+def _layers(groups: Mapping[Name, Parts]) -> list[Layer]:
+    """The layers whose parts are all there: Slim's normalisation stands in for the bias.
+
+    Where no 3x3 convolution is whole in this way, a network without biases is looked for.
+    """
+    layers = [layer for path, parts in groups.items() if (layer := _layer(path, parts))]
+    whole = [layer for layer in layers if layer.bias or (*layer.path, "BatchNorm") in groups]
+    return whole if any(layer.extent == (3, 3) for layer in whole) else layers
+
+
+def _layer(path: Name, parts: Parts) -> Layer | None:
+    kernel = parts.get("kernel")
     axes = {4: "hwio", 2: "io"}.get(len(kernel.shape)) if kernel else None
-    if kernel is None or axes is None or (bias is None and (*path, "BatchNorm") not in groups):
-        return None
-    return Layer(path, kernel, axes, bias)
+    return Layer(path, kernel, axes, parts.get("bias")) if kernel and axes else None
 
 
-def _declared(conv1_1: Names, variables: Mapping[str, Tensor]) -> tuple[Input | None, str]:
+def _check_biases(chosen: Mapping[str, Layer], variables: Mapping[str, Tensor]) -> None:
+    """See that no layer without a bias has one by a name that is not known."""
+    for layer in chosen.values():
+        scope = "".join(f"{part}/" for part in layer.path)
+        for name, tensor in variables.items() if layer.bias is None else ():
+            inside = name.removeprefix(scope) if name.startswith(scope) else ""
+            if tensor.shape == (layer.outputs,) and inside and "/" not in inside:
+                raise WeightsError(
+                    f"{scope[:-1]} has no bias, but {inside} is beside its kernel, as wide as it: "
+                    "vggfeat does not know what that is"
+                )
+
+
+def _declared(conv1_1: Name, variables: Mapping[str, Tensor]) -> tuple[Input | None, str]:
     """What the name of the first layer says that it takes, and whose names these are."""
     name = conv1_1[-1] if conv1_1 else ""
     if name.startswith("block1"):
@@ -134,7 +152,7 @@ def _declared(conv1_1: Names, variables: Mapping[str, Tensor]) -> tuple[Input | 
     return None, ""
 
 
-def _mean(conv1_1: Names, variables: Mapping[str, Tensor]) -> tuple[float, float, float] | None:
+def _mean(conv1_1: Name, variables: Mapping[str, Tensor]) -> tuple[float, float, float] | None:
     """What Slim's `vgg_16/mean_rgb` says; Oxford's exactly where it is a rounded form of that."""
     for name, tensor in variables.items():
         *scope, last = name.split("/")

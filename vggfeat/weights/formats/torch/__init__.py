@@ -9,19 +9,22 @@ storages (`legacy`). Before 0.1.10 it was a tar archive, which is not read.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
-from vggfeat.weights.formats import note
+from vggfeat.weights.formats import containers, note
 from vggfeat.weights.formats.containers import pickles
 from vggfeat.weights.formats.containers.archive import Archive, names_in
-from vggfeat.weights.formats.containers.pickles.records import Name, named
-from vggfeat.weights.formats.torch import legacy, state_dict
+from vggfeat.weights.formats.containers.pickles.walk import named
+from vggfeat.weights.formats.torch import kinds, legacy, state_dict
+from vggfeat.weights.formats.torch.modules import attributes
 from vggfeat.weights.formats.torch.tensors import Tensors
-from vggfeat.weights.layers import Network
+from vggfeat.weights.layers import Name, Network
 from vggfeat.weights.tensors import Tensor, map_file
 
 NAME = "PyTorch file"
@@ -32,12 +35,11 @@ ABOUT = (
 )
 
 _PICKLE = re.compile(r"^(?:.+/)?data\.pkl$")
+_SIDES = 4  # of a convolution's kernel; a frozen TorchScript model hides its own
 _FIRST_OF_TAR = b"sys_info\0"
 
 
 def recognise(path: Path) -> bool:
-    if not path.is_file():
-        return False
     return any(map(_PICKLE.match, names_in(path))) or legacy.recognise(path) or _is_tar(path)
 
 
@@ -48,18 +50,26 @@ def find(path: Path) -> Network:
             "a file of PyTorch before 0.1.10, from 2017: load it with torch and save it again"
         )
     if legacy.recognise(path):
-        return state_dict.network(NAME, legacy.tensors(map_file(path)))
+        return _network(*legacy.tensors(map_file(path)))
     archive = Archive(path)
+    tensors, root = _tensors(archive)
     try:
-        found = state_dict.network(NAME, _tensors(archive))
+        found = _network(tensors, root)
     except WeightsError as error:
-        if any(name.endswith("/constants.pkl") for name in archive.entries):
+        is_script = any(name.endswith("/constants.pkl") for name in archive.entries)
+        if is_script and not any(len(tensor.shape) == _SIDES for tensor in tensors.values()):
             raise WeightsError(f"{error}; of a TorchScript model, save its state_dict()") from error
         raise
-    return state_dict.noted(found, note.note_of(archive.comment))
+    return note.noted(found, note.note_of(archive.comment))
 
 
-def _tensors(archive: Archive) -> dict[Name, Tensor]:
+def _network(tensors: Mapping[Name, Tensor], root: Any) -> Network:
+    """A pickle keeps the order in which modules were defined, and of a model their classes."""
+    return state_dict.network(NAME, tensors, ordered=True, kinds=kinds.of(root))
+
+
+def _tensors(archive: Archive) -> tuple[dict[Name, Tensor], Any]:
+    """All tensors of floats in an archive, by their names, and the record that they are in."""
     pickle = min(filter(_PICKLE.match, archive.entries), key=len)
     folder = pickle.removesuffix("data.pkl")
     big_endian = archive.text(f"{folder}byteorder") == "big"
@@ -68,9 +78,9 @@ def _tensors(archive: Archive) -> dict[Name, Tensor]:
         return archive.mapped(f"{folder}data/{key}")
 
     tensors = Tensors(storage, big_endian)
-    return named(pickles.load(archive.mapped(pickle)).value, tensors.of)
+    root = pickles.load(archive.mapped(pickle)).value
+    return named(root, tensors.of, attributes), root
 
 
 def _is_tar(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(len(_FIRST_OF_TAR)) == _FIRST_OF_TAR
+    return containers.head(path, len(_FIRST_OF_TAR)) == _FIRST_OF_TAR

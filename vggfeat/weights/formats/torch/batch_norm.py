@@ -12,21 +12,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from natsort import natsort_keygen, ns
-
 from vggfeat import vgg16
 from vggfeat.errors import WeightsError
 from vggfeat.vgg16 import Shape
-from vggfeat.weights.formats.containers.pickles.records import Name
-from vggfeat.weights.layers import Layer, batch_norm
+from vggfeat.weights.layers import Layer, Name, batch_norm
+from vggfeat.weights.names import natural
 from vggfeat.weights.tensors import Tensor
 
 Module = dict[str, Tensor]
 
 _EPSILON = 1e-5  # torch.nn.BatchNorm2d's, which state dicts do not keep
 _STATISTICS = "running_mean", "running_var"
-_natural = natsort_keygen(alg=ns.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ class _Placed:
 
 def folded(
     chosen: Mapping[str, Layer], layers: Sequence[Layer], modules: Mapping[Name, Module]
-) -> dict[str, Layer]:
-    """The chosen layers, with what normalises their outputs.
+) -> tuple[dict[str, Layer], tuple[str, ...]]:
+    """The chosen layers, with what normalises their outputs, and what of that is in doubt.
 
     Args:
         layers: all of the file.
@@ -59,18 +55,31 @@ def folded(
     _check_nothing_else_between(convolutions, modules)
     norms = {path for path, module in modules.items() if _STATISTICS[0] in module}
     if not norms:
-        return dict(chosen)
+        return dict(chosen), ()
     widths = {path: modules[path][_STATISTICS[0]].shape for path in norms}
     for placed in _placings(chosen, layers, widths, list(modules)):
         if len({layer.path in placed.behind for layer in convolutions}) > 1:
             continue
         if not _unexplained(placed.astray, layers, convolutions):
             kept = _without_another_head(chosen, placed)
-            return {name: _folded(layer, placed, modules) for name, layer in kept.items()}
+            layers_kept = {n: _folded(layer, placed, modules) for n, layer in kept.items()}
+            return layers_kept, tuple(_doubts(convolutions[0].path, placed))
     raise WeightsError(
         "it has batch normalisation, but not directly behind each of its convolutions, or in an "
         "order that its names do not tell"
     )
+
+
+def _doubts(conv1_1: Name, placed: _Placed) -> Iterator[str]:
+    """Only numbers of one `nn.Sequential` say that no ReLU stands between."""
+    norm = placed.behind.get(conv1_1)
+    if norm and not (
+        norm[:-1] == conv1_1[:-1] and norm[-1].isdecimal() and conv1_1[-1].isdecimal()
+    ):
+        yield (
+            f"its batch normalisation is taken to stand before the ReLU ({'.'.join(norm)} right "
+            f"behind {'.'.join(conv1_1)}), which its names do not tell"
+        )
 
 
 def _placings(
@@ -82,7 +91,7 @@ def _placings(
     """In the order of names; by the numbers in them; in the order of the file."""
     by_path = {layer.path: layer for layer in layers}
     members = [path for path in paths if path in widths or path in by_path]
-    by_name = sorted(members, key=lambda path: [_natural(part) for part in path])
+    by_name = sorted(members, key=natural)
     for order, behind in (
         (by_name, _neighbours(by_name, by_path, widths)),
         (by_name, _namesakes(list(chosen.values()), widths)),
@@ -106,16 +115,17 @@ def _namesakes(chosen: Sequence[Layer], widths: Mapping[Name, Shape]) -> dict[Na
     """By the same numbers in both names: `conv1_1` and `bn1_1`, `convs.0` and `norms.0`."""
     by_numbers: dict[tuple[tuple[int, ...], Shape], list[Name]] = {}
     for path, width in widths.items():
-        by_numbers.setdefault((_numbers(path), width), []).append(path)
+        by_numbers.setdefault((numbers_of(path), width), []).append(path)
     behind: dict[Name, Name] = {}
     for layer in chosen:
-        found = by_numbers.get((_numbers(layer.path), (layer.outputs,)), [])
+        found = by_numbers.get((numbers_of(layer.path), (layer.outputs,)), [])
         if len(found) == 1 and found[0] not in behind.values():
             behind[layer.path] = found[0]
     return behind
 
 
-def _numbers(path: Name) -> tuple[int, ...]:
+def numbers_of(path: Name) -> tuple[int, ...]:
+    """The numbers in a name: `conv1_1` and `bn1_1` have the same."""
     return tuple(int(digits[:9]) for digits in re.findall(r"[0-9]+", ".".join(path)))
 
 
@@ -166,8 +176,7 @@ def _folded(layer: Layer, placed: _Placed, modules: Mapping[Name, Module]) -> La
     beta = module["bias"].read() if "bias" in module else 0.0
     mean, variance = (module[part].read() for part in _STATISTICS)
     epsilon = float(module["eps"].read()) if "eps" in module else _EPSILON
-    with np.errstate(all="ignore"):  # what comes out as NaN is refused with the numbers
-        return replace(layer, affine=batch_norm(gamma, beta, mean, variance, epsilon))
+    return replace(layer, affine=batch_norm(gamma, beta, mean, variance, epsilon))
 
 
 def _check_nothing_else_between(

@@ -9,14 +9,19 @@ machine (torch/csrc/StorageMethods.cpp and serialization.cpp).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
+from vggfeat.weights.formats import containers
 from vggfeat.weights.formats.containers import pickles
-from vggfeat.weights.formats.containers.pickles.records import Name, Persistent, named
+from vggfeat.weights.formats.containers.pickles.records import Persistent
+from vggfeat.weights.formats.containers.pickles.walk import named
+from vggfeat.weights.formats.torch.modules import attributes
 from vggfeat.weights.formats.torch.tensors import SIZES, Tensors, storage_of
+from vggfeat.weights.layers import Name
 from vggfeat.weights.tensors import Tensor
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -26,12 +31,15 @@ Bytes = NDArray[np.uint8]
 
 
 def recognise(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return _MAGIC.to_bytes(10, "little") in file.read(32)
+    return _MAGIC.to_bytes(10, "little") in containers.head(path, 32)
 
 
-def tensors(data: Bytes) -> dict[Name, Tensor]:
-    """All tensors of floats in a file, by their names. Raises WeightsError."""
+def tensors(data: Bytes) -> tuple[dict[Name, Tensor], Any]:
+    """All tensors of floats in a file, by their names, and the record that they are in.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
     magic = pickles.load(data)
     version = pickles.load(data, magic.end)
     if magic.value != _MAGIC or version.value != _VERSION:
@@ -46,7 +54,7 @@ def tensors(data: Bytes) -> dict[Name, Tensor]:
             raise WeightsError("damaged: it lacks a storage that a tensor is in")
         return storages[key]
 
-    return named(whole.value, Tensors(storage).of)
+    return named(whole.value, Tensors(storage).of, attributes), whole.value
 
 
 def _sizes(records: list[Persistent]) -> dict[str, int]:

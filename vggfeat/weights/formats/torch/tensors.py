@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vggfeat.errors import WeightsError
 from vggfeat.vgg16 import Shape
+from vggfeat.weights.formats.containers import is_count
 from vggfeat.weights.formats.containers.pickles.records import Object, Persistent, Symbol
 from vggfeat.weights.tensors import BFLOAT16, Tensor, mapped, size
 
@@ -82,7 +83,7 @@ class Tensors:
             return None
         offset, shape, strides = args[1], _integers(args[2]), _integers(args[3])
         view = (kind, key, begin, numel, offset, shape, strides)
-        if not _is_count(offset) or len(shape) != len(strides):
+        if not is_count(offset) or len(shape) != len(strides):
             raise WeightsError("damaged: a tensor whose sides and strides do not fit")
         if view not in self._made:
             dtype = self._in_order(_FLOATS[kind])
@@ -113,7 +114,7 @@ def storage_of(record: Persistent) -> tuple[str, str, tuple[int, int]]:
         _, begin, numel = part[0]
     if not (isinstance(kind, Symbol) and isinstance(key, str)):
         raise WeightsError("damaged: a storage that is described in an unknown way")
-    if not (_is_count(begin) and _is_count(numel)):
+    if not (is_count(begin) and is_count(numel)):
         raise WeightsError("damaged: a storage of no length")
     return kind.name, key, (begin, numel)
 
@@ -152,10 +153,6 @@ def _integers(value: Any) -> Shape:
         value = value.args[0]  # torch.Size((3, 4)), and TorchScript's build_intlist([3, 4])
     if not isinstance(value, (tuple, list)) or len(value) > _MOST_SIDES:
         raise WeightsError("damaged: a tensor whose sides are no whole numbers")
-    if not all(map(_is_count, value)):
+    if not all(map(is_count, value)):
         raise WeightsError("damaged: a tensor whose sides are no whole numbers")
     return tuple(value)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 62
