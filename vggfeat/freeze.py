@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from vggfeat.engines import check_reaches, graph
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.quiet_tensorflow import tensorflow
 from vggfeat.weights.canonical import Weights
+from vggfeat.whole import whole
 
 INPUT = "images"
 
@@ -45,10 +45,8 @@ def freeze(weights: Weights, output: Path, layer: str = "fc7") -> list[str]:
 
 
 def _write(data: bytes, output: Path) -> None:
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
-        os.replace(part, output)
+        with whole(output) as file:
+            file.write(data)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise VggfeatError(f"{output}: cannot be written: {describe_os_error(error)}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import h5py
 import keras
@@ -14,9 +13,6 @@ from tests import networks
 from tests.exports.networks import (
     CROPS,
     OTHER_MEAN,
-    TORCH_MEAN,
-    assert_same,
-    convolutions,
     whole,
     with_mean,
     without_fc8,
@@ -24,7 +20,6 @@ from tests.exports.networks import (
 from tests.networks import relative_error
 from vggfeat import Extractor, exports, vgg16
 from vggfeat.errors import UsageError
-from vggfeat.weights import formats
 
 
 def test_a_model_with_its_top_loads_it_and_gives_the_same_fc2(tmp_path: Path) -> None:
@@ -96,22 +91,6 @@ def test_another_mean_is_said_since_keras_would_subtract_its_own(tmp_path: Path)
     prepared = CROPS[..., ::-1].astype(np.float32) - np.float32([123, 117, 104])
     found = np.asarray(part.predict(prepared, verbose=0))
     assert relative_error(found, Extractor(weights)(CROPS)) < 1e-5
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        whole,
-        without_fc8,
-        convolutions,
-        lambda: with_mean(OTHER_MEAN),
-        lambda: with_mean(TORCH_MEAN),
-    ],
-    ids=["whole", "without fc8", "convolutions", "another mean", "torch's mean"],
-)
-def test_it_is_read_back_bit_for_bit(tmp_path: Path, made: Any) -> None:
-    exports.export(made(), tmp_path / "vgg16.h5")
-    assert_same(formats.read(tmp_path / "vgg16.h5"), made())
 
 
 def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:

@@ -9,16 +9,11 @@ import numpy as np
 import pytest
 
 from tests.exports.networks import (
-    OTHER_MEAN,
-    TORCH_MEAN,
-    assert_same,
     convolutions,
     whole,
-    with_mean,
     without_fc8,
 )
 from vggfeat import exports
-from vggfeat.weights import formats
 
 
 def test_sorted_names_are_in_the_order_that_his_script_assigns(tmp_path: Path) -> None:
@@ -44,19 +39,3 @@ def test_what_the_weights_lack_is_not_in_it(tmp_path: Path, made: Any, layers: i
     exports.export(made(), tmp_path / "some.npz")
     with np.load(tmp_path / "some.npz") as loaded:
         assert len(loaded.files) == 2 * layers
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        whole,
-        without_fc8,
-        convolutions,
-        lambda: with_mean(OTHER_MEAN),
-        lambda: with_mean(TORCH_MEAN),
-    ],
-    ids=["whole", "without fc8", "convolutions", "another mean", "torch's mean"],
-)
-def test_it_is_read_back_bit_for_bit(tmp_path: Path, made: Any) -> None:
-    exports.export(made(), tmp_path / "some.npz")
-    assert_same(formats.read(tmp_path / "some.npz"), made())

@@ -13,7 +13,6 @@ from tests.exports.networks import (
     CROPS,
     OTHER_MEAN,
     TORCH_MEAN,
-    assert_same,
     convolutions,
     whole,
     with_mean,
@@ -21,7 +20,6 @@ from tests.exports.networks import (
 )
 from tests.networks import relative_error
 from vggfeat import Extractor, WeightsError, exports
-from vggfeat.weights import formats
 
 
 def run(path: Path, crops: Any = CROPS) -> dict[str, Any]:
@@ -91,19 +89,3 @@ def test_more_than_2_gb_are_refused_before_a_file_is_made(tmp_path: Path) -> Non
     with pytest.raises(WeightsError, match="an ONNX file holds 2 GB at the most"):
         exports.export(weights, tmp_path / "vgg16.onnx")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        whole,
-        without_fc8,
-        convolutions,
-        lambda: with_mean(OTHER_MEAN),
-        lambda: with_mean(TORCH_MEAN),
-    ],
-    ids=["whole", "without fc8", "convolutions", "another mean", "torch's mean"],
-)
-def test_it_is_read_back_bit_for_bit(tmp_path: Path, made: Any) -> None:
-    exports.export(made(), tmp_path / "vgg16.onnx")
-    assert_same(formats.read(tmp_path / "vgg16.onnx"), made())

@@ -13,17 +13,12 @@ from safetensors.numpy import load_file
 from tests import torch_models
 from tests.exports.networks import (
     CROPS,
-    OTHER_MEAN,
     TORCH_MEAN,
-    assert_same,
-    convolutions,
     whole,
     with_mean,
-    without_fc8,
 )
 from tests.networks import relative_error
 from vggfeat import Extractor, exports
-from vggfeat.weights import formats
 
 
 @pytest.mark.parametrize("mean", [None, TORCH_MEAN])
@@ -67,18 +62,3 @@ def test_numbers_lie_as_pytorch_has_them(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["classifier.3.weight"], tensors["fc7/kernel"].T)
     with safe_open(tmp_path / "vgg16.safetensors", "numpy") as file:
         assert file.metadata()["format"] == "pt"
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        whole,
-        without_fc8,
-        convolutions,
-        lambda: with_mean(OTHER_MEAN),
-    ],
-    ids=["whole", "without fc8", "convolutions", "another mean"],
-)
-def test_it_is_read_back_bit_for_bit(tmp_path: Path, made: Any) -> None:
-    exports.export(made(), tmp_path / "vgg16.safetensors")
-    assert_same(formats.read(tmp_path / "vgg16.safetensors"), made())

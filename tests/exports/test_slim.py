@@ -15,17 +15,12 @@ from tests import networks
 from tests.exports.networks import (
     CROPS,
     OTHER_MEAN,
-    TORCH_MEAN,
-    assert_same,
-    convolutions,
     whole,
     with_mean,
     without_fc8,
 )
 from tests.networks import relative_error
 from vggfeat import Extractor, exports
-from vggfeat.weights import formats
-from vggfeat.weights.canonical import Weights
 
 v1 = tf.compat.v1
 
@@ -88,23 +83,6 @@ def test_it_holds_the_variables_of_the_published_checkpoint(tmp_path: Path) -> N
     assert shapes["vgg_16/mean_rgb"] == [3]
     assert shapes["global_step"] == []
     assert reader.get_variable_to_dtype_map()["global_step"] == tf.int64
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        whole,
-        without_fc8,
-        convolutions,
-        lambda: with_mean(OTHER_MEAN),
-        lambda: with_mean(TORCH_MEAN),
-    ],
-    ids=["whole", "without fc8", "convolutions", "another mean", "torch's mean"],
-)
-def test_it_is_read_back_bit_for_bit(tmp_path: Path, made: Any) -> None:
-    weights: Weights = made()
-    exports.export(weights, tmp_path / "vgg_16.ckpt")
-    assert_same(formats.read(tmp_path / "vgg_16.ckpt"), weights)
 
 
 def test_the_name_of_the_index_stands_for_the_checkpoint(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from tests.exports.networks import (
     CROPS,
     OTHER_MEAN,
     TORCH_MEAN,
-    assert_same,
     convolutions,
     whole,
     with_mean,
@@ -25,7 +24,6 @@ from tests.exports.networks import (
 from tests.networks import relative_error
 from vggfeat import Extractor, exports, vgg16
 from vggfeat.weights import formats
-from vggfeat.weights.canonical import Weights
 
 torch = pytest.importorskip("torch")
 
@@ -115,22 +113,6 @@ def test_its_entries_are_as_torch_writes_them(tmp_path: Path) -> None:
             for at in (26, 28)
         )
         assert (info.header_offset + 30 + name + extra) % 64 == 0
-
-
-@pytest.mark.parametrize(
-    "made",
-    [
-        whole,
-        without_fc8,
-        convolutions,
-        lambda: with_mean(OTHER_MEAN),
-    ],
-    ids=["whole", "without fc8", "convolutions", "another mean"],
-)
-def test_it_is_read_back_bit_for_bit(tmp_path: Path, made: Any) -> None:
-    weights: Weights = made()
-    exports.export(weights, tmp_path / "vgg16.pth")
-    assert_same(formats.read(tmp_path / "vgg16.pth"), weights)
 
 
 def test_torchs_scale_is_read_back_but_for_the_rounding_of_conv1_1(tmp_path: Path) -> None:

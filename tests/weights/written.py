@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from tests.networks import Layers
+from tests.weights.formats.protobuf import field, varint
 from vggfeat import vgg16
 
 Array = NDArray[np.float32]
@@ -207,28 +208,16 @@ def caffe(layers: Layers, path: Path) -> Path:
     path = path.with_suffix(".caffemodel")
     with open(path, "wb") as file:
         for name, pair in bgr(layers).items():
-            blobs = b"".join(_field(7, _blob(channels_first(name, value))) if value.ndim > 1
-                             else _field(7, _blob(value)) for value in pair)  # fmt: skip
+            blobs = b"".join(field(7, _blob(channels_first(name, value))) if value.ndim > 1
+                             else field(7, _blob(value)) for value in pair)  # fmt: skip
             kind = b"Convolution" if name in vgg16.CONVOLUTIONS else b"InnerProduct"
-            file.write(_field(100, _field(1, name.encode()) + _field(2, kind) + blobs))
+            file.write(field(100, field(1, name.encode()) + field(2, kind) + blobs))
     return path
 
 
 def _blob(array: Array) -> bytes:
-    shape = _field(1, b"".join(_varint(side) for side in array.shape))
-    return _field(7, shape) + _field(5, array.tobytes())
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
+    shape = field(1, b"".join(varint(side) for side in array.shape))
+    return field(7, shape) + field(5, array.tobytes())
 
 
 def onnx(layers: Layers, path: Path) -> Path:

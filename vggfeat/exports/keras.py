@@ -18,12 +18,12 @@ from vggfeat import vgg16
 from vggfeat.errors import UsageError
 from vggfeat.exports import pixels
 from vggfeat.exports.calm_file import CalmFile
-from vggfeat.exports.whole import whole
 from vggfeat.inputs import BGR
 from vggfeat.weights import names
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.formats import note
 from vggfeat.weights.mapped import forget
+from vggfeat.whole import whole
 
 _LOADED = (".h5", ".hdf5")  # by keras.src.saving.saving_api.load_weights
 

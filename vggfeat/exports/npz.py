@@ -12,10 +12,10 @@ from zipfile import ZipFile
 import numpy as np
 
 from vggfeat.exports import pixels
-from vggfeat.exports.whole import whole
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.formats import note
 from vggfeat.weights.mapped import forget
+from vggfeat.whole import whole
 
 
 def write(weights: Weights, path: Path) -> str:

@@ -15,8 +15,8 @@ from vggfeat import vgg16
 from vggfeat.errors import WeightsError
 from vggfeat.exports import protobuf
 from vggfeat.exports.channels_first import Turned, in_memory, turned
-from vggfeat.exports.whole import whole
 from vggfeat.weights.canonical import Weights
+from vggfeat.whole import whole
 
 INPUT = "images"
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from vggfeat import vgg16
 from vggfeat.errors import VggfeatError
 from vggfeat.exports import pixels
-from vggfeat.exports.whole import beside, put
 from vggfeat.quiet_tensorflow import quietly, tensorflow
 from vggfeat.weights.canonical import Weights
+from vggfeat.whole import beside, put
 
 _SCOPE = "vgg_16"
 _DATA, _INDEX = ".data-00000-of-00001", ".index"

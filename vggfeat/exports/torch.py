@@ -17,10 +17,10 @@ from zipfile import ZipFile, ZipInfo
 
 from vggfeat.exports import pixels
 from vggfeat.exports.channels_first import Turned, turned, with_torch_names
-from vggfeat.exports.whole import whole
 from vggfeat.vgg16 import Shape
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.formats import note
+from vggfeat.whole import whole
 
 _FOLDER = "archive"
 _VERSION = b"3\n"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests import networks
+from tests.weights.formats.protobuf import field, varint
 from vggfeat import vgg16
 
 MAGIC = bytes.fromhex("57fb808b247547db")
@@ -28,21 +29,6 @@ def crc32c(data: bytes) -> int:
         for _ in range(8):
             crc = (crc >> 1) ^ (int(f"{0x1EDC6F41:032b}"[::-1], 2) if crc & 1 else 0)
     return crc ^ 0xFFFFFFFF
-
-
-def varint(value: int) -> bytes:
-    coded = b""
-    while value >= 0x80:
-        coded += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return coded + bytes([value])
-
-
-def field(number: int, value: int | bytes) -> bytes:
-    """A field of a protocol buffer: a varint, or what has a length."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def fixed32(number: int, value: int) -> bytes:

@@ -12,18 +12,10 @@ import tensorflow as tf
 
 from tests import networks
 from tests.weights.formats.frozen_graphs import build, network, write
+from tests.weights.formats.given import LAYERS, caffe
 from vggfeat import WeightsError
-from vggfeat.weights import formats
 
 v1 = tf.compat.v1
-CROPS = networks.pictures(2)
-LAYERS = networks.layers()
-MEAN = np.array(networks.MEAN_RGB, np.float32)
-FLOATS = CROPS.astype(np.float32)
-
-
-def caffe(path: Path) -> Any:
-    return formats.read(path, channels="rgb", scale="caffe")
 
 
 def with_constants(change: Callable[[Any], None]) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import pickle
 import struct
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests import networks
+from tests.weights.formats.given import Evil
 from vggfeat import Extractor, WeightsError, vgg16
 from vggfeat.weights import formats
 
@@ -153,14 +153,6 @@ def test_a_vgg19_is_named_as_such(made: networks.Layers, tmp_path: Path) -> None
     with_numpy(made, 4, tmp_path / "a.npy", **extra)
     with pytest.raises(WeightsError, match="this is a VGG-19"):
         formats.read(tmp_path / "a.npy")
-
-
-class Evil:
-    def __init__(self, touched: Path) -> None:
-        self.touched = touched
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.touched}",)
 
 
 @pytest.mark.parametrize("protocol", [2, 4])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests import networks
+from tests.weights.formats.given import Evil
 from vggfeat import Extractor, WeightsError, vgg16
 from vggfeat.inputs import Input
 from vggfeat.weights import formats
@@ -148,14 +148,6 @@ def test_the_order_of_names_does_not_matter(
     random.shuffle(items)
     np.savez(path, **dict(items))
     assert formats.read(path).fingerprint == networks.converted(made).fingerprint
-
-
-class Evil:
-    def __init__(self, touched: Path) -> None:
-        self.touched = touched
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.touched}",)
 
 
 def test_objects_are_refused_and_not_run(made: networks.Layers, tmp_path: Path) -> None:

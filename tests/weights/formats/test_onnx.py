@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,27 +14,13 @@ from numpy.typing import NDArray
 from tests import networks
 from tests.networks import Layers, relative_error
 from tests.weights.formats import onnx_models as models
+from tests.weights.formats.given import CROPS, LAYERS, caffe, minus_mean, nchw
 from tests.weights.formats.onnx_models import Model
 from vggfeat import Extractor, WeightsError, vgg16
 from vggfeat.weights import formats
 from vggfeat.weights.formats import onnx as form
 
 onnx = pytest.importorskip("onnx")
-CROPS = networks.pictures(2)
-LAYERS = networks.layers()
-
-
-def nchw(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-
-
-def minus_mean(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    mean = np.array(networks.MEAN_RGB, np.float32)[:, None, None]
-    return (nchw(crops) - mean).astype(np.float32)
-
-
-def caffe(path: Path) -> Any:
-    return formats.read(path, channels="rgb", scale="caffe")
 
 
 def test_a_model_as_the_model_zoos(tmp_path: Path) -> None:

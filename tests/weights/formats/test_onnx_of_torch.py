@@ -11,25 +11,11 @@ from numpy.typing import NDArray
 
 from tests import networks, torch_models
 from tests.networks import relative_error
+from tests.weights.formats.given import CROPS
 from vggfeat import Extractor, vgg16
 from vggfeat.weights import formats
 
 onnx = pytest.importorskip("onnx")
-CROPS = networks.pictures(2)
-LAYERS = networks.layers()
-
-
-def nchw(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-
-
-def minus_mean(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    mean = np.array(networks.MEAN_RGB, np.float32)[:, None, None]
-    return (nchw(crops) - mean).astype(np.float32)
-
-
-def caffe(path: Path) -> Any:
-    return formats.read(path, channels="rgb", scale="caffe")
 
 
 def torch_fc7(model: Any, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

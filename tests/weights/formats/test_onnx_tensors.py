@@ -6,32 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests import networks
 from tests.weights.formats import onnx_models as models
+from tests.weights.formats.given import LAYERS, caffe
 from tests.weights.formats.onnx_models import Model
 from vggfeat import WeightsError
-from vggfeat.weights import formats
 
 onnx = pytest.importorskip("onnx")
-CROPS = networks.pictures(2)
-LAYERS = networks.layers()
-
-
-def nchw(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-
-
-def minus_mean(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    mean = np.array(networks.MEAN_RGB, np.float32)[:, None, None]
-    return (nchw(crops) - mean).astype(np.float32)
-
-
-def caffe(path: Path) -> Any:
-    return formats.read(path, channels="rgb", scale="caffe")
 
 
 def raw(value: NDArray[Any], name: str) -> Any:

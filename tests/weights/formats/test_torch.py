@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import os
 import pickle
 import struct
 import tarfile
@@ -25,14 +24,13 @@ from numpy.typing import NDArray
 
 from tests import networks, torch_models
 from tests.networks import relative_error
+from tests.weights.formats.given import CROPS, Evil
 from vggfeat import Extractor, WeightsError, vgg16
 from vggfeat.inputs import Input
 from vggfeat.weights import formats
 from vggfeat.weights.formats import note
 
 torch = pytest.importorskip("torch")
-
-CROPS = networks.pictures(2)
 
 
 @cache
@@ -446,14 +444,6 @@ def test_a_frozen_torchscript_model_says_what_to_do(vgg: Any, tmp_path: Path) ->
     torch.jit.save(torch.jit.freeze(torch.jit.script(vgg)), tmp_path / "a.pt")
     with pytest.raises(WeightsError, match=r"no VGG16.*save its state_dict\(\)"):
         formats.read(tmp_path / "a.pt")
-
-
-class Evil:
-    def __init__(self, touched: Path) -> None:
-        self.touched = touched
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.touched}",)
 
 
 @pytest.mark.parametrize("write", [torch.save, older])

@@ -19,13 +19,14 @@ from vggfeat import vgg16
 from vggfeat.cores import cores
 from vggfeat.errors import WeightsError
 from vggfeat.weights.canonical import PIECE, Float32, Weights, as_bytes
-from vggfeat.weights.origin import Origin, from_dict
+from vggfeat.weights.formats.containers.safetensors_header import header
+from vggfeat.weights.origin import from_dict
+from vggfeat.whole import whole
 
 NAME = "vggfeat's own"
 FILES = "`.safetensors`, as the store keeps it"
 ABOUT = "opened by memory map, without a copy"
 _VERSION = "2"
-_ALIGNMENT = 64
 _NO_FINGERPRINT = 64 * "0"
 
 
@@ -77,15 +78,15 @@ def _check(path: Path, tensors: Mapping[str, Float32]) -> None:
 def _mapped(path: Path) -> dict[str, Float32]:
     mapped = np.memmap(path, np.uint8, "r")
     start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
-    header = json.loads(mapped[8:start].tobytes())
+    entries = json.loads(mapped[8:start].tobytes())
     tensors = {}
     for name in _names():
-        if name in header:
-            begin, end = header[name]["data_offsets"]
-            if header[name]["dtype"] != "F32":
+        if name in entries:
+            begin, end = entries[name]["data_offsets"]
+            if entries[name]["dtype"] != "F32":
                 raise ValueError(f"{name} is no float32")
             flat = mapped[start + begin : start + end].view("<f4")
-            tensors[name] = flat.reshape(header[name]["shape"])
+            tensors[name] = flat.reshape(entries[name]["shape"])
     if tensors["mean"].shape != (3,):
         raise ValueError("its mean is not of three numbers")
     return tensors
@@ -93,38 +94,21 @@ def _mapped(path: Path) -> dict[str, Float32]:
 
 def write(weights: Weights, path: Path) -> None:
     """Write the file whole or not at all. Raises OSError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file, ThreadPoolExecutor(cores() + 1) as pool:
-            start = len(_header(weights.tensors, weights.origin, _NO_FINGERPRINT))
-            pieces = _pieces(weights, start)
-            list(pool.map(lambda piece: _write_at(file.fileno(), *piece), pieces))
-            # The disk and the processor need not wait for each other.
-            flushed = pool.submit(os.fsync, file.fileno())
-            header = _header(weights.tensors, weights.origin, weights.fingerprint)
-            flushed.result()
-            _write_at(file.fileno(), 0, memoryview(header))
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as file, ThreadPoolExecutor(cores() + 1) as pool:
+        start = len(_header(weights, _NO_FINGERPRINT))
+        pieces = _pieces(weights, start)
+        list(pool.map(lambda piece: _write_at(file.fileno(), *piece), pieces))
+        # The disk and the processor need not wait for each other.
+        flushed = pool.submit(os.fsync, file.fileno())
+        finished = _header(weights, weights.fingerprint)
+        flushed.result()
+        _write_at(file.fileno(), 0, memoryview(finished))
 
 
-def _header(tensors: Mapping[str, Float32], origin: Origin, fingerprint: str) -> bytes:
-    entries: dict[str, object] = {
-        "__metadata__": {
-            "vggfeat": _VERSION,
-            "fingerprint": fingerprint,
-            "origin": json.dumps(origin.as_dict()),
-        }
-    }
-    end = 0
-    for name, array in tensors.items():
-        begin, end = end, end + array.nbytes
-        entries[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [begin, end]}
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
+def _header(weights: Weights, fingerprint: str) -> bytes:
+    shapes = {name: array.shape for name, array in weights.tensors.items()}
+    origin = json.dumps(weights.origin.as_dict())
+    return header(shapes, {"vggfeat": _VERSION, "fingerprint": fingerprint, "origin": origin})
 
 
 def _pieces(weights: Weights, start: int) -> Iterator[tuple[int, memoryview]]:

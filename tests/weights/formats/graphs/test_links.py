@@ -12,18 +12,11 @@ import tensorflow as tf
 from tests import networks
 from tests.networks import relative_error
 from tests.weights.formats.frozen_graphs import build, connected, convolutions, network, run, write
+from tests.weights.formats.given import CROPS, FLOATS, LAYERS, MEAN, caffe
 from vggfeat import Extractor, vgg16
 from vggfeat.weights import formats
 
 v1 = tf.compat.v1
-CROPS = networks.pictures(2)
-LAYERS = networks.layers()
-MEAN = np.array(networks.MEAN_RGB, np.float32)
-FLOATS = CROPS.astype(np.float32)
-
-
-def caffe(path: Path) -> Any:
-    return formats.read(path, channels="rgb", scale="caffe")
 
 
 def padded(x: Any, layers: networks.Layers) -> Any:

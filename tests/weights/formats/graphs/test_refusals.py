@@ -8,30 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from tests import networks
 from tests.weights.formats import onnx_models as models
+from tests.weights.formats.given import LAYERS, caffe
 from tests.weights.formats.onnx_models import LAST, Model, pool, usual
 from vggfeat import WeightsError
-from vggfeat.weights import formats
-
-CROPS = networks.pictures(2)
-LAYERS = networks.layers()
-MEAN = np.array(networks.MEAN_RGB, np.float32)
-SAME = networks.weights().fingerprint
-
-
-def caffe(path: Path) -> Any:
-    return formats.read(path, channels="rgb", scale="caffe")
-
-
-def given_pixels() -> NDArray[np.float32]:
-    return np.ascontiguousarray((CROPS - MEAN).transpose(0, 3, 1, 2), np.float32)
-
-
-def without_top() -> str:
-    return networks.weights(networks.without("fc6", "fc7", "fc8")).fingerprint
 
 
 def another(change: dict[str, Callable[[Model, str], None]]) -> Callable[[Model, str], None]:

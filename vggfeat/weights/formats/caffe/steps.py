@@ -7,7 +7,8 @@ PoolingParameter in src/caffe/proto/caffe.proto.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,19 +73,28 @@ class Step:
     slope: float = 0.0
 
 
+class _Numbers(NamedTuple):
+    """The numbers of the fields that both forms have."""
+
+    name: int
+    bottoms: int
+    tops: int
+    blobs: int
+    convolution: int
+    pooling: int
+    relu: int
+
+
+_NEW = _Numbers(1, 3, 4, 7, convolution=106, pooling=121, relu=123)
+_OLD = _Numbers(4, 2, 3, 6, convolution=10, pooling=19, relu=30)
+
+
 def new_step(message: Message) -> Step:
     """A LayerParameter."""
-    kind = message.text(2)
-    return Step(
-        message.text(1),
-        kind,
-        message.texts(3),
-        message.texts(4),
-        [_blob(blob) for blob in message.messages(7)],
+    return replace(
+        _step(message, message.text(2), _NEW),
         transposed=bool(message.message(117).number(6)),
         epsilon=_float(message.message(139), 3, 1e-5),
-        window=_window(kind, message, convolution=106, pooling=121),
-        slope=_float(message.message(123), 1, 0.0),
     )
 
 
@@ -96,15 +106,18 @@ def old_step(message: Message) -> Step:
             "upgrade_net_proto_binary"
         )
     number = message.number(5)
-    kind = _OLD_KINDS.get(number, str(number))
+    return _step(message, _OLD_KINDS.get(number, str(number)), _OLD)
+
+
+def _step(message: Message, kind: str, numbers: _Numbers) -> Step:
     return Step(
-        message.text(4),
+        message.text(numbers.name),
         kind,
-        message.texts(2),
-        message.texts(3),
-        [_blob(blob) for blob in message.messages(6)],
-        window=_window(kind, message, convolution=10, pooling=19),
-        slope=_float(message.message(30), 1, 0.0),
+        message.texts(numbers.bottoms),
+        message.texts(numbers.tops),
+        [_blob(blob) for blob in message.messages(numbers.blobs)],
+        window=_window(kind, message, convolution=numbers.convolution, pooling=numbers.pooling),
+        slope=_float(message.message(numbers.relu), 1, 0.0),
     )
 
 

@@ -34,17 +34,12 @@ _MOST_DEFLATED = 1032  # zlib.net/zlib_tech.html: the most that deflate shrinks
 
 
 def names_in(path: Path) -> list[str]:
-    """The entries of a zip archive; none of any other file, or of one that is damaged."""
-    if head(path, len(_MAGIC)) != _MAGIC:
-        return []
-    with open(path, "rb") as file:
-        try:
-            if _directory_length(file) > _LONGEST_DIRECTORY:
-                return []
-            with zipfile.ZipFile(file) as archive:
-                return archive.namelist()
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
-            return []
+    """The entries of a zip archive; none of any other file.
+
+    Raises:
+        WeightsError: an archive that is damaged, or has far too many entries.
+    """
+    return list(Archive(path).entries) if head(path, len(_MAGIC)) == _MAGIC else []
 
 
 class Archive:
@@ -64,7 +59,9 @@ class Archive:
         try:
             self._archive = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
-            raise WeightsError("damaged: its zip archive has no whole directory") from error
+            raise WeightsError(
+                "damaged: a zip archive without a whole directory, as of a file that is cut short"
+            ) from error
         entries = self._archive.infolist()
         self.comment = self._archive.comment.decode("utf-8", "replace")
         if len(entries) > _MOST_ENTRIES:
