@@ -29,6 +29,10 @@ class ImageError(VggfeatError):
     """One image that cannot become a vector."""
 
 
+class TransientImageError(ImageError):
+    """An image that cannot become a vector at the moment: the next run tries it again."""
+
+
 class OutputBusyError(VggfeatError):
     """Another vggfeat is writing the same output."""
 

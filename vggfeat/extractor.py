@@ -12,7 +12,7 @@ from PIL import Image
 
 from vggfeat import engines, pipeline
 from vggfeat.errors import ImageError
-from vggfeat.outcome import Failure
+from vggfeat.outcome import Failure, Row
 from vggfeat.pipeline import check_counts
 from vggfeat.preprocess import RESIZE, ImageData, Preprocessing
 from vggfeat.sources import ImageRef, Source
@@ -91,7 +91,8 @@ class Extractor:
             for outcome in outcomes:
                 if isinstance(outcome, Failure):
                     raise ImageError(f"{outcome.name}: {outcome.reason}")
-                rows.append(outcome.features)
+                if isinstance(outcome, Row):
+                    rows.append(outcome.features)
         return np.stack(rows) if rows else np.empty((0, *self.shape), np.float32)
 
 

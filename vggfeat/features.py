@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.errors import VggfeatError, describe_os_error
-from vggfeat.sinks import index
+from vggfeat.sinks import published
+from vggfeat.sinks.index import beside
+from vggfeat.sinks.published import Published, TornError
+from vggfeat.sinks.rows import checksum
+
+_PATIENCE = 2.0  # seconds, for a run that is publishing at the moment
+_LOOK_AGAIN = 0.02
 
 
 class Features(NamedTuple):
@@ -26,26 +33,59 @@ class Features(NamedTuple):
 
 
 def load_features(path: str | os.PathLike[str]) -> Features:
-    """Open `feats.npy` and the index beside it.
+    """Open `feats.npy` and the index beside it, while a run replaces them too: all of one run.
 
     Raises:
         VggfeatError: one of them is missing or damaged, or they do not belong together.
     """
+    vectors, listed = open_generation(path)
+    return Features(vectors, [entry.name for entry in listed.entries])
+
+
+def open_generation(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], Published]:
+    """The vectors of an .npy file, memory-mapped, and what its companions tell of them.
+
+    Raises:
+        VggfeatError: as `load_features`.
+    """
     file = Path(os.path.realpath(path))
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            before = published.read(file)
+            if before is None:
+                raise VggfeatError(f"{path}: there is no {beside(file).about.name} beside it")
+            vectors = _vectors(path, file)
+            if published.generation_of(file) == before.about["generation"]:
+                _check(path, vectors, before)
+                return vectors, before
+        except TornError as error:
+            if time.monotonic() > until:
+                raise VggfeatError(f"{error}: extract again") from error
+        time.sleep(_LOOK_AGAIN)
+
+
+def _vectors(path: str | os.PathLike[str], file: Path) -> NDArray[Any]:
     try:
-        vectors = np.load(file, mmap_mode="r", allow_pickle=False)
+        vectors: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise VggfeatError(f"{path}: cannot be read: {describe_os_error(error)}") from error
     except ValueError as error:
         raise VggfeatError(f"{path}: no .npy file ({error})") from error
-    index_path = index.beside(file).rows
-    try:
-        paths = list(index.paths(index_path))
-    except OSError as error:
-        raise VggfeatError(f"{index_path}: cannot be read: {describe_os_error(error)}") from error
-    if len(paths) != len(vectors):
+    return vectors
+
+
+def _check(path: str | os.PathLike[str], vectors: NDArray[Any], listed: Published) -> None:
+    """See that the vectors are those that are listed, by their number, the first and the last."""
+    rows = len(listed.entries)
+    if len(vectors) != rows:
         raise VggfeatError(
-            f"{path} has {len(vectors):,} rows, but {index_path.name} lists {len(paths):,}: "
-            "they are not of one run; extract again"
+            f"{path} has {len(vectors):,} rows, but {rows:,} are listed beside it: they are not of "
+            "one run; extract again"
         )
-    return Features(vectors, paths)
+    for row in {0, rows - 1} if rows else ():
+        if checksum(vectors[row]) != listed.entries[row].crc32:
+            raise VggfeatError(
+                f"{path}: row {row} is not the one that is listed: they are not of one run; "
+                "extract again"
+            )

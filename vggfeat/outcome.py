@@ -9,20 +9,39 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Row(NamedTuple):
-    """An image's features, and the stamps its file had when it was read."""
+class Stamp(NamedTuple):
+    """What tells without reading it whether a file has changed."""
 
-    name: str
     size: int
     mtime_ns: int
+
+
+class Row(NamedTuple):
+    """An image's features, and what its file was when it was read."""
+
+    name: str
+    stamp: Stamp
+    sha256: str  # of the file's bytes
     features: NDArray[np.float32]
 
 
+class Recognised(NamedTuple):
+    """An image whose content has a row already, under whatever name."""
+
+    name: str
+    stamp: Stamp
+    sha256: str
+
+
 class Failure(NamedTuple):
-    """An image that could not be read or decoded, with the reason in words."""
+    """An image that could not be read or decoded, with the reason in words.
+
+    Its stamp is there where the reason lasts as long as the file is the same.
+    """
 
     name: str
     reason: str
+    stamp: Stamp | None = None
 
 
-Outcome: TypeAlias = "Row | Failure"
+Outcome: TypeAlias = "Row | Recognised | Failure"

@@ -1,6 +1,6 @@
 """The main loop: images in, outcomes out, in the same order.
 
-    images -> worker threads: read, preprocess, engine.image_stage -> engine.batch_stage
+    images -> workers: read, recognise or preprocess, engine.image_stage -> engine.batch_stage
 
 Decoding and computing overlap because each stage looks ahead a bounded number of items, so
 memory does not grow with the number of images. A failed image is a value that travels in its
@@ -9,16 +9,23 @@ place.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from vggfeat.cores import cores
-from vggfeat.errors import ImageError, UsageError, VggfeatError, describe_os_error
-from vggfeat.outcome import Failure, Outcome, Row
+from vggfeat.errors import (
+    ImageError,
+    TransientImageError,
+    UsageError,
+    VggfeatError,
+    describe_os_error,
+)
+from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,9 +42,12 @@ class Prepared(NamedTuple):
     """An image that is ready for its batch."""
 
     name: str
-    size: int
-    mtime_ns: int
+    stamp: Stamp
+    sha256: str
     array: NDArray[Any]
+
+
+Ready: TypeAlias = "Prepared | Recognised | Failure"
 
 
 def run(
@@ -46,6 +56,7 @@ def run(
     engine: Engine,
     batch_size: int | None = None,
     workers: int | None = None,
+    contents: Container[str] | None = None,
 ) -> Generator[list[Outcome], None, None]:
     """Outcomes of all images, a batch at a time: one each, in the order of the images.
 
@@ -56,6 +67,8 @@ def run(
         batch_size: images in a batch; None for what serves the engine best.
         workers: threads that read, decode and run the engine's image stage; None for as many
             as there are processors to use.
+        contents: sha256 of files that need no row, since they have one; None where files are not
+            to be told by their content.
 
     Raises:
         VggfeatError: the engine cannot go on. What is wrong with an image is an outcome.
@@ -64,10 +77,10 @@ def run(
     batch_size = batch_size or engine.batch_size
     workers = workers or cores()
 
-    def prepare(image: ImageRef) -> Prepared | Failure:
-        return _prepare(image, preprocessing, engine)
+    def prepare(image: ImageRef) -> Ready:
+        return _prepare(image, preprocessing, engine, contents)
 
-    def compute(batch: list[Prepared | Failure]) -> list[Outcome]:
+    def compute(batch: list[Ready]) -> list[Outcome]:
         return _compute(batch, engine, batch_size)
 
     preparing = ThreadPoolExecutor(workers, "worker")
@@ -98,22 +111,37 @@ def _features(arrays: list[NDArray[Any]], engine: Engine, batch_size: int) -> ND
     return features
 
 
-def _prepare(image: ImageRef, preprocessing: Preprocessing, engine: Engine) -> Prepared | Failure:
+def _prepare(
+    image: ImageRef,
+    preprocessing: Preprocessing,
+    engine: Engine,
+    contents: Container[str] | None,
+) -> Ready:
     try:
         source = image.read()
-        array = engine.image_stage(preprocessing(source.data))
-        return Prepared(image.name, source.size, source.mtime_ns, array)
     except OSError as error:
         return Failure(image.name, describe_os_error(error))
     except (ImageError, ValueError) as error:  # ValueError: a NUL within the path
         return Failure(image.name, str(error))
+    sha256 = ""
+    if contents is not None and isinstance(source.data, bytes):
+        sha256 = hashlib.sha256(source.data).hexdigest()
+        if sha256 in contents:
+            return Recognised(image.name, source.stamp, sha256)
+    try:
+        array = engine.image_stage(preprocessing(source.data))
+    except TransientImageError as error:
+        return Failure(image.name, str(error))
+    except ImageError as error:
+        return Failure(image.name, str(error), source.stamp)
+    return Prepared(image.name, source.stamp, sha256, array)
 
 
-def _compute(batch: list[Prepared | Failure], engine: Engine, batch_size: int) -> list[Outcome]:
+def _compute(batch: list[Ready], engine: Engine, batch_size: int) -> list[Outcome]:
     arrays = [item.array for item in batch if isinstance(item, Prepared)]
     rows = iter(_features(arrays, engine, batch_size) if arrays else ())
     return [
-        item if isinstance(item, Failure) else Row(item.name, item.size, item.mtime_ns, next(rows))
+        Row(item.name, item.stamp, item.sha256, next(rows)) if isinstance(item, Prepared) else item
         for item in batch
     ]
 
@@ -131,11 +159,9 @@ def _in_order(
         yield pending.popleft().result()
 
 
-def _grouped(
-    items: Iterable[Prepared | Failure], batch_size: int
-) -> Iterator[list[Prepared | Failure]]:
-    """Batches of `batch_size` prepared images, with the failures that fell between them."""
-    batch: list[Prepared | Failure] = []
+def _grouped(items: Iterable[Ready], batch_size: int) -> Iterator[list[Ready]]:
+    """Batches of `batch_size` prepared images, with what else fell between them."""
+    batch: list[Ready] = []
     filled = 0
     for item in items:
         batch.append(item)

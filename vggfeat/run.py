@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timezone
-from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from natsort import natsorted
 
 from vggfeat import engines, pipeline, sinks
-from vggfeat.engines import Engine
 from vggfeat.errors import VggfeatError
-from vggfeat.outcome import Failure, Outcome
+from vggfeat.outcome import Failure, Outcome, Row, Stamp
+from vggfeat.plan import MOVED, Plan, refused
 from vggfeat.preprocess import RESIZE, Preprocessing
-from vggfeat.sinks.files import FileSink, check_free
+from vggfeat.settings import settings
+from vggfeat.sinks.files import FileSink
+from vggfeat.sinks.index import Entry
+from vggfeat.sinks.known import Kept
+from vggfeat.sinks.lock import OutputLock
 from vggfeat.sinks.stdout import StdoutSink
-from vggfeat.sources import Inputs, open_inputs
-from vggfeat.vgg16 import SIZE
+from vggfeat.sinks.strangers import check_free
+from vggfeat.sources import ImageRef, Inputs, open_inputs
 from vggfeat.watcher import Watcher
 from vggfeat.weights import Weights, chosen_for
+
+_RUNS_TOLD = 20
 
 
 class Report(NamedTuple):
@@ -29,8 +37,11 @@ class Report(NamedTuple):
 
     Attributes:
         output: the file, `-` for stdout.
-        rows: images that became vectors.
-        failed: images that did not: `feats.failed.csv` has their names and reasons.
+        rows: images that have a vector.
+        failed: images that have none: `feats.failed.csv` has their names and reasons.
+        computed: rows that this run has computed; the others were there already.
+        resumed: rows that an earlier run, cut off, has computed.
+        dropped: rows that were there before, of images that are gone or have changed.
         shape: of one image's features.
         seconds: from the first image to the last row, without loading weights and engine.
         skipped: what was passed over in folders, in words.
@@ -39,6 +50,9 @@ class Report(NamedTuple):
     output: str
     rows: int
     failed: int
+    computed: int
+    resumed: int
+    dropped: int
     shape: tuple[int, ...]
     seconds: float
     skipped: str
@@ -56,11 +70,16 @@ def extract(
     resize: int = RESIZE,
     fast_decode: bool = False,
     form: str | None = None,
+    fresh: bool = False,
+    wait: bool = False,
+    dry_run: bool = False,
     strict: bool = False,
     nul_separated: bool = False,
     watcher: Watcher | None = None,
 ) -> Report:
     """Extract the features of images into a file, as the command `vggfeat extract` does.
+
+    What an earlier run has made of unchanged images, under the same settings, is kept.
 
     Args:
         inputs: files and folders, one or several; `-` for a list of paths on stdin.
@@ -75,11 +94,15 @@ def extract(
         resize: length of the smaller side before the central 224x224 is cut out, in pixels.
         fast_decode: shrink large JPEGs while they are decoded, which moves their pixels a little.
         form: `npy` or `csv`; None to go by the output's name.
+        fresh: compute all images, whatever earlier runs have made.
+        wait: where another run is writing the output, wait for its end.
+        dry_run: tell the watcher what would be done, and do nothing.
         strict: end at the first image that fails, without an output.
         nul_separated: paths on stdin end in NUL, not in a newline.
         watcher: told how it goes.
 
     Raises:
+        OutputBusyError: another run is writing the output.
         VggfeatError: it could not run. An image that fails is counted in the report instead.
     """
     watcher = watcher or Watcher()
@@ -89,95 +112,144 @@ def extract(
     target = Path(os.path.realpath(output)) if os.fspath(output) != sinks.STDOUT else None
     form = sinks.form_of(os.fspath(output), form)
     if target is not None:
-        check_free(target)
-    images = open_inputs([os.fspath(name) for name in names], nul_separated=nul_separated)
-    if images.total == 0:
-        raise _no_images(images)
-    chosen = chosen_for(watcher, weights)
-    built = engines.create(engine, chosen, layer)
-    if built.name == "tensorflow" and engine == "auto" and not engines.gpu.usable():
-        watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
-    writer = sinks.form(form)
-    sink: sinks.Sink = (
-        FileSink(target, writer, built.shape) if target else StdoutSink(writer, built.shape)
-    )
-    try:
-        watcher.start(images.total)
-        outcomes = pipeline.run(images, preprocessing, built, batch_size, workers)
-        report = _write(outcomes, sink, watcher, strict)
-        report = report._replace(output=os.fspath(output), shape=built.shape)
-        if report.rows + report.failed == 0:
-            raise _no_images(images)
-        if images.taken != report.rows + report.failed:
-            raise AssertionError(f"{report} of {images.taken} inputs")
-        sink.publish(_about(report, form, layer, preprocessing, built, chosen))
-    except BaseException:
-        if kept := sink.keep():
-            watcher.note(kept)
-        raise
-    finally:
-        watcher.stop()
-    return report._replace(skipped=str(images.skipped))
+        check_free(target, form)
+    with OutputLock(target, wait=wait, on_wait=watcher.note) if target else nullcontext():
+        images = open_inputs([os.fspath(name) for name in names], nul_separated=nul_separated)
+        if images.total == 0:
+            raise no_images(images)
+        chosen = chosen_for(watcher, weights)
+        computing = engines.resolve(engine, chosen, layer)
+        made = settings(form, layer, preprocessing, computing, chosen)
+        sink: sinks.Sink = (
+            FileSink(target, made, fresh=fresh, on_note=watcher.note)
+            if target
+            else StdoutSink(sinks.form(form), tuple(made["shape"]))
+        )
+
+        def compute(unknown: Iterable[ImageRef]) -> Iterator[list[Outcome]]:
+            built = engines.create(computing, chosen, layer)
+            if engine == "auto" and not engines.is_best(computing):
+                watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
+            return pipeline.run(unknown, preprocessing, built, batch_size, workers, sink.contents)
+
+        run = _Run(os.fspath(output), images, sink, watcher, strict=strict)
+        report = run.foresee() if dry_run else run.carry_out(compute)
+        return report._replace(shape=tuple(made["shape"]))
 
 
-def _write(
-    batches: Iterable[list[Outcome]], sink: sinks.Sink, watcher: Watcher, strict: bool
-) -> Report:
-    """Drain the pipeline into the sink."""
-    started = time.monotonic()
-    rows = failed = 0
-    for outcomes in batches:
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        if failures and strict:
-            raise VggfeatError(f"{failures[0].name}: {failures[0].reason} (--strict)")
-        sink.write(outcomes)
-        for failure in failures:
-            watcher.failed(failure)
-        failed += len(failures)
-        rows += len(outcomes) - len(failures)
-        watcher.advance(len(outcomes))
-    return Report("", rows, failed, (), time.monotonic() - started, "")
+class _Run:
+    """From the images to what is published."""
+
+    def __init__(
+        self, output: str, images: Inputs, sink: sinks.Sink, watcher: Watcher, *, strict: bool
+    ) -> None:
+        self._output = output
+        self._images = images
+        self._sink = sink
+        self._watcher = watcher
+        self._strict = strict
+        self._plan = Plan(sink.known, strict=strict)
+        self._started = datetime.now(timezone.utc)
+        self._computed = 0
+
+    def carry_out(self, compute: Callable[[Iterable[ImageRef]], Iterator[list[Outcome]]]) -> Report:
+        try:
+            unknown = self._plan.unknown(self._images)
+            if self._images.total is not None:  # so that it is known how many there are to do
+                unknown = iter(left := list(unknown))
+            first = next(unknown, None)
+            batches = compute(chain([first], unknown)) if first else iter(())
+            self._watcher.start(len(left) if self._images.total is not None else None)
+            began = time.monotonic()
+            done = self._plan.merged(self._write(batches))
+            if not done:
+                raise no_images(self._images)
+            if self._images.taken != len(done):
+                raise AssertionError(f"{len(done)} outcomes of {self._images.taken} images")
+            report = self._report(done, time.monotonic() - began)
+            self._sink.publish(done, self._about(report))
+            return report
+        except BaseException:
+            if kept := self._sink.keep():
+                self._watcher.note(kept)
+            raise
+        finally:
+            self._watcher.stop()
+
+    def _write(self, batches: Iterable[list[Outcome]]) -> list[Kept | Failure]:
+        """Drain the pipeline into the sink."""
+        done: list[Kept | Failure] = []
+        for outcomes in batches:
+            failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+            if failures and self._strict:
+                raise refused(failures[0])
+            done += self._sink.write(outcomes)
+            for failure in failures:
+                self._watcher.failed(failure)
+            self._computed += sum(isinstance(outcome, Row) for outcome in outcomes)
+            self._watcher.advance(len(outcomes))
+        return done
+
+    def foresee(self) -> Report:
+        """Tell the watcher what `carry_out` would do; images that may fail count as rows."""
+        done: list[Kept | Failure] = []
+        try:
+            for image in self._plan.unknown(self._images):
+                why = self._plan.why(image)
+                self._watcher.foreseen(image.name, why)
+                self._computed += why != MOVED
+                done.append(Kept(Entry(image.name, Stamp(0, 0), "", ""), published=True, row=-1))
+            merged = self._plan.merged(done)
+            for name in natsorted(self._gone(merged)):
+                self._watcher.foreseen(name, "gone")
+            return self._report(merged, 0.0)
+        finally:
+            self._sink.keep()
+
+    def _gone(self, done: Iterable[Kept | Failure]) -> set[str]:
+        """The images that had a row before and are not among the inputs."""
+        before = self._sink.before.entries if self._sink.before else []
+        listed = {item.entry.name if isinstance(item, Kept) else item.name for item in done}
+        return {entry.name for entry in before} - listed
+
+    def _report(self, done: Sequence[Kept | Failure], seconds: float) -> Report:
+        rows = [item for item in done if isinstance(item, Kept)]
+        return Report(
+            output=self._output,
+            rows=len(rows),
+            failed=len(done) - len(rows),
+            computed=self._computed,
+            resumed=sum(not kept.published and kept.row < self._sink.resumed for kept in rows),
+            dropped=len(self._gone(done)),
+            shape=(),
+            seconds=seconds,
+            skipped=str(self._images.skipped),
+        )
+
+    def _about(self, report: Report) -> dict[str, Any]:
+        """What `feats.json` tells of this run, and of those before it."""
+        before = self._sink.before.about.get("runs", []) if self._sink.before else []
+        counts = {
+            "computed": report.computed,
+            "kept": report.rows - report.computed - report.resumed,
+            "resumed": report.resumed,
+            "dropped": report.dropped,
+            "failed": report.failed,
+        }
+        run = {
+            "started": self._started.isoformat(timespec="seconds"),
+            "seconds": round(report.seconds, 3),
+            **counts,
+            "images_per_second": round(report.computed / max(report.seconds, 1e-6), 2),
+        }
+        return {
+            "output": Path(os.path.realpath(report.output)).name,
+            "rows": report.rows,
+            "failed": report.failed,
+            "runs": [*before, run][-_RUNS_TOLD:],
+        }
 
 
-def _no_images(images: Inputs) -> VggfeatError:
+def no_images(images: Inputs) -> VggfeatError:
     skipped = f" (skipped: {images.skipped})" if str(images.skipped) else ""
     return VggfeatError(f"no images in {', '.join(images.names)}{skipped}")
-
-
-def _about(
-    report: Report,
-    form: str,
-    layer: str,
-    preprocessing: Preprocessing,
-    engine: Engine,
-    weights: Weights,
-) -> dict[str, object]:
-    """What made an output: all that a row depends on, and what the run counted."""
-    return {
-        "vggfeat": version("vggfeat"),
-        "output": Path(os.path.realpath(report.output)).name,
-        "format": form,
-        "rows": report.rows,
-        "failed": report.failed,
-        "shape": list(report.shape),
-        "dtype": "float32",
-        "layer": layer,
-        "weights": {"fingerprint": weights.fingerprint, **weights.origin.as_dict()},
-        "preprocessing": {
-            "decode": "fast" if preprocessing.fast_decode else "exact",
-            "resize": preprocessing.resize,
-            "crop": SIZE,
-            "resample": "bilinear",
-            "channels": "rgb",
-            "mean": [round(float(value), 3) for value in weights.tensors["mean"]],
-        },
-        "engine": engine.name,
-        "versions": {
-            engine.name: engine.version,
-            "numpy": version("numpy"),
-            "pillow": version("pillow"),
-            "python": platform.python_version(),
-        },
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "seconds": round(report.seconds, 3),
-    }

@@ -17,6 +17,9 @@ class Watcher:
     def fetching(self, done: int, total: int | None) -> None:
         """Bytes of a download."""
 
+    def foreseen(self, name: str, why: str) -> None:
+        """What a run would do about one image, in a word or two, where it is only asked for."""
+
     def start(self, total: int | None) -> None:
         """The first image is about to be read, of so many."""
 

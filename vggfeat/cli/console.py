@@ -1,7 +1,8 @@
-"""What the user sees of a run, all of it on stderr."""
+"""What the user sees of a run: on stderr, but for what is only foreseen, which is asked for."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,9 @@ class Console(Watcher):
         if total is not None and done >= total:
             self.stop()
 
+    def foreseen(self, name: str, why: str) -> None:
+        click.echo(b"%-14b %b" % (why.encode(), os.fsencode(name)))
+
     def start(self, total: int | None) -> None:
         self._open_bar(total, unit=" images")
         self._lines.start(total)
@@ -81,6 +85,9 @@ class _Lines:
 
     def __init__(self, say: Any) -> None:
         self._say = say
+
+    def foreseen(self, name: str, why: str) -> None:
+        click.echo(b"%-14b %b" % (why.encode(), os.fsencode(name)))
 
     def start(self, total: int | None) -> None:
         self._total = total

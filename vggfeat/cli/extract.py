@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from vggfeat.errors import EXIT_DONE, EXIT_SOME_IMAGES_FAILED
 from vggfeat.sinks import FORMS, STDOUT
 from vggfeat.sources import STDIN
 from vggfeat.vgg16 import OUTPUTS, SIZE
+
+if TYPE_CHECKING:
+    from vggfeat.run import Report
 
 EPILOG = """\b
 Examples:
@@ -36,6 +40,9 @@ Beside feats.npy it writes:
     "--layer", type=click.Choice(list(OUTPUTS)[::-1]), default="fc7", show_default=True,
     help="Which layer's output: fc7 and fc6 after their ReLU, pool5 as a map of 7x7.",
 )  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Compute all images, unchanged ones too.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be done, and why.")
+@click.option("--wait", is_flag=True, help="Wait for another run that is writing FILE.")
 @click.option("--format", "form", type=click.Choice(list(FORMS)), help="[default: by FILE's name]")
 @click.option("-0", "--null", is_flag=True, help="Paths on stdin end in NUL (find -print0).")
 @click.option(
@@ -69,6 +76,9 @@ def extract(
     output: str,
     weights: str | None,
     layer: str,
+    fresh: bool,
+    dry_run: bool,
+    wait: bool,
     form: str | None,
     null: bool,
     resize: int,
@@ -88,7 +98,7 @@ def extract(
         raise click.UsageError("an .npy file is not for terminals: redirect it, or write CSV")
 
     from vggfeat import run
-    from vggfeat.cli.console import Console, duration
+    from vggfeat.cli.console import Console
     from vggfeat.sinks.index import beside
 
     console = Console(quiet=quiet)
@@ -103,16 +113,21 @@ def extract(
         resize=resize,
         fast_decode=fast_decode,
         form=form,
+        fresh=fresh,
+        wait=wait,
+        dry_run=dry_run,
         strict=strict,
         nul_separated=null,
         watcher=console,
     )
-    shape = ",".join(map(str, (report.rows, *report.shape)))
+    if dry_run:
+        console.note(_counts(report, f"{report.computed:,} to compute"))
+        return EXIT_DONE
     where = "stdout" if output == STDOUT else output
-    rate = report.rows / report.seconds if report.seconds else 0.0
+    shape = ",".join(map(str, (report.rows, *report.shape)))
     console.note(
         f"{where}: {layer} of {report.rows:,} images, float32 [{shape}], "
-        f"in {duration(report.seconds)} ({rate:.1f} images/s)"
+        f"{_counts(report, _computed(report))}"
     )
     if report.skipped:
         console.note(f"skipped in folders: {report.skipped}")
@@ -120,3 +135,24 @@ def extract(
         listed = "" if output == STDOUT else f": see {beside(Path(output)).failed}"
         console.note(f"{report.failed:,} images failed{listed}")
     return EXIT_SOME_IMAGES_FAILED if report.failed else EXIT_DONE
+
+
+def _computed(report: Report) -> str:
+    """`in 9.5 s (16.6 images/s)` where all were computed, else how many."""
+    from vggfeat.cli.console import duration
+
+    if not report.computed and report.rows:
+        return "nothing to compute"
+    rate = report.computed / report.seconds if report.seconds else 0.0
+    time = f"in {duration(report.seconds)} ({rate:.1f} images/s)"
+    return time if report.computed == report.rows else f"{report.computed:,} computed {time}"
+
+
+def _counts(report: Report, computed: str) -> str:
+    kept = report.rows - report.computed - report.resumed
+    counts = {
+        "from a run that was cut off": report.resumed,
+        "kept": kept,
+        "dropped": report.dropped,
+    }
+    return ", ".join([computed, *(f"{count:,} {what}" for what, count in counts.items() if count)])

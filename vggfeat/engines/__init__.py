@@ -71,26 +71,40 @@ def auto() -> str:
     return "tensorflow" if gpu.usable() or "ncnn" not in installed() else "ncnn"
 
 
+def is_best(name: str) -> bool:
+    """False where TensorFlow computes on a CPU."""
+    return name == "ncnn" or gpu.usable()
+
+
 def installed() -> list[str]:
     """The names of the engines that can be made here. ncnn is not built for every machine."""
     without = () if importlib.util.find_spec("ncnn") else ("ncnn",)
     return [name for name in NAMES if name not in ("auto", *without)]
 
 
+def resolve(name: str, weights: Weights, layer: str) -> str:
+    """The engine that a name stands for, `auto` too, where it can compute the layer.
+
+    Raises:
+        UsageError: there is no such engine or layer.
+        WeightsError: layers are missing from the weights.
+    """
+    check_reaches(weights, layer)
+    if name not in NAMES:
+        raise UsageError(f"no engine {name!r}; there are {', '.join(NAMES)}")
+    return auto() if name == "auto" else name
+
+
 def create(name: str, weights: Weights, layer: str) -> Engine:
     """Make the engine of that name ready for one layer.
 
     Raises:
-        VggfeatError: there is no such engine, it cannot be loaded, or `check_reaches` does.
+        VggfeatError: it cannot be loaded, or `resolve` raises it.
     """
-    check_reaches(weights, layer)
-    name = auto() if name == "auto" else name
-    if name == "ncnn":
+    if resolve(name, weights, layer) == "ncnn":
         from vggfeat.engines.ncnn import NcnnEngine
 
         return NcnnEngine(weights, layer)
-    if name == "tensorflow":
-        from vggfeat.engines.tensorflow import TensorFlowEngine
+    from vggfeat.engines.tensorflow import TensorFlowEngine
 
-        return TensorFlowEngine(weights, layer)
-    raise UsageError(f"no engine {name!r}; there are {', '.join(NAMES)}")
+    return TensorFlowEngine(weights, layer)

@@ -61,9 +61,7 @@ class NcnnEngine:
             for name in vgg16.OUTPUTS[layer]
             if name in vgg16.FULLY_CONNECTED
         ]
-        channels = tensors[f"{vgg16.CONVOLUTIONS[-1]}/bias"].shape[0]
-        pooled = (vgg16.POOLED_SIZE, vgg16.POOLED_SIZE, channels)
-        self.shape: tuple[int, ...] = self._connected[-1][1].shape if self._connected else pooled
+        self.shape = weights.shape_of(layer)
 
     def image_stage(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 `[224,224,3]` -> pool5, float32 `[7,7,512]`."""

@@ -1,23 +1,28 @@
 """Where features go: one file a form, and the table that lists them.
 
-A form is a module with `header(rows, shape)` and `encode(names, features)`; the file is the
-one followed by the others. `HEADER_TELLS_ROWS` says that the header can be written last only.
+A form is a module with the functions of `Form`; the file is its header followed by its rows, and a
+row is its prefix followed by its numbers. `HEADER_TELLS_ROWS` says that the header can be written
+last only, and that rows behind those it tells do not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from vggfeat.errors import UsageError
 
 if TYPE_CHECKING:
+    import mmap
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from vggfeat.outcome import Outcome
+    from vggfeat.outcome import Failure, Outcome
+    from vggfeat.sinks.known import Kept, Known
+    from vggfeat.sinks.published import Published
 
 STDOUT = "-"
 
@@ -33,15 +38,50 @@ class Form(Protocol):
     def encode(self, names: Sequence[str], features: NDArray[np.float32]) -> bytes:
         """Rows of `features [n, *shape]`, with the names of their images where they belong."""
 
+    def prefix(self, name: str) -> bytes:
+        """What stands before the numbers of a row."""
+
+    def locate(
+        self, data: mmap.mmap | bytes, names: Sequence[str], shape: tuple[int, ...]
+    ) -> NDArray[np.int64]:
+        """Where the rows of these names are: `[n,3]` of begin, begin of the numbers, and end.
+
+        Ends before the first one that is not whole, or not of that name.
+        """
+
+    def numbers(self, data: bytes) -> NDArray[np.float32]:
+        """The numbers of one row, flat."""
+
 
 class Sink(Protocol):
-    """Where the outcomes of a run are written, in order."""
+    """Where the outcomes of a run are written, in order.
 
-    def write(self, outcomes: Sequence[Outcome]) -> None:
-        """Add the outcomes of a batch."""
+    Attributes:
+        known: what earlier runs have made, as far as it counts.
+        contents: sha256 of all files whose rows are there; None where that is of no use.
+        resumed: how many rows are there from a run that was cut off.
+        before: the generation that is there.
+    """
 
-    def publish(self, about: dict[str, object]) -> None:
-        """Make the whole output appear. `about` says what made it."""
+    known: Known
+    resumed: int
+
+    @property
+    def contents(self) -> Container[str] | None: ...
+
+    @property
+    def before(self) -> Published | None: ...
+
+    def write(self, outcomes: Sequence[Outcome]) -> list[Kept | Failure]:
+        """Add the outcomes of a batch; say where they are now."""
+
+    def publish(self, done: Sequence[Kept | Failure], about: dict[str, Any]) -> None:
+        """Make the whole output appear.
+
+        Args:
+            done: what has become of each image, in the order of the rows.
+            about: what `feats.json` is to tell beside the settings.
+        """
 
     def keep(self) -> str | None:
         """End early; say what is kept of the work, None where nothing is."""

@@ -6,6 +6,7 @@ A quoted path may hold anything, as RFC 4180 has it; its bytes are the file syst
 from __future__ import annotations
 
 import math
+import mmap
 import os
 from collections.abc import Sequence
 
@@ -26,8 +27,31 @@ def encode(names: Sequence[str], features: NDArray[np.float32]) -> bytes:
     rows = []
     for name, row in zip(names, flat, strict=True):
         numbers = orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-        rows.append(b"%b,%b\n" % (field(name), numbers))
+        rows.append(b"%b%b\n" % (prefix(name), numbers))
     return b"".join(rows)
+
+
+def prefix(name: str) -> bytes:
+    return field(name) + b","
+
+
+def locate(
+    data: mmap.mmap | bytes, names: Sequence[str], shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    found: list[tuple[int, int, int]] = []
+    begin = len(header(0, shape))
+    for name in names:
+        start = begin + len(prefix(name))
+        end = data.find(b"\n", start) + 1
+        if end == 0 or data[begin:start] != prefix(name):
+            break
+        found.append((begin, start, end))
+        begin = end
+    return np.array(found, np.int64).reshape(-1, 3)
+
+
+def numbers(data: bytes) -> NDArray[np.float32]:
+    return np.array(orjson.loads(b"[%b]" % data), np.float64).astype(np.float32)
 
 
 def field(text: str) -> bytes:

@@ -1,79 +1,78 @@
-"""A file that is being written: beside its final place until it is whole."""
+"""A file that grows while a run works, beside the one that it will become."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from vggfeat.errors import VggfeatError, describe_os_error
+from vggfeat.sinks.copying import Piece, copy, write_all
+
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
 class Part:
-    """`feats.npy.part` on its way to become `feats.npy`.
+    """`feats.npy.part`, open for adding to its end.
 
-    What was committed stays; what was written after it, when the work was cut off, is taken
-    away again. Errors of the file system are VggfeatErrors that name the file.
+    Args:
+        path: the file; made if there is none.
+        length: in bytes, of what is to stay of it.
+
+    Raises:
+        VggfeatError: for each error of the file system, naming the file.
     """
 
-    def __init__(self, final: Path) -> None:
-        self.final = final
-        self.path = final.with_name(final.name + ".part")
-        self._committed = 0
-        try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _CLOEXEC, 0o666)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def write(self, data: bytes, offset: int | None = None) -> None:
-        """Add data at the end, or put it in place of what is at an offset."""
-        try:
-            if offset is not None:
-                os.lseek(self._fd, offset, os.SEEK_SET)
-            write_all(self._fd, data)
+    def __init__(self, path: Path, length: int) -> None:
+        self.path = path
+        with writing(path):
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
+            os.ftruncate(self._fd, length)
             os.lseek(self._fd, 0, os.SEEK_END)
-        except OSError as error:
-            raise self._failed(error) from error
 
-    def commit(self) -> None:
-        self._committed = os.lseek(self._fd, 0, os.SEEK_END)
+    def write(self, data: bytes) -> None:
+        with writing(self.path):
+            write_all(self._fd, data)
 
-    def roll_back(self) -> None:
-        """Cut off what was not committed."""
-        os.ftruncate(self._fd, self._committed)
+    def copy(self, pieces: Iterable[Piece]) -> None:
+        """Add parts of other files."""
+        with writing(self.path):
+            copy(pieces, self._fd)
 
     def sync(self) -> None:
-        """Have the data on the disk, and the file closed."""
-        try:
+        """Have on the disk what was written."""
+        with writing(self.path):
             os.fsync(self._fd)
-            self.close()
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def publish(self) -> None:
-        """Take the final name, in place of what had it."""
-        try:
-            os.replace(self.path, self.final)
-        except OSError as error:
-            raise self._failed(error) from error
 
     def close(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
-    def discard(self) -> None:
-        self.close()
-        self.path.unlink(missing_ok=True)
 
-    def _failed(self, error: OSError) -> VggfeatError:
-        return VggfeatError(f"{self.path}: cannot be written: {describe_os_error(error)}")
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write to a file descriptor until all is written. Raises OSError."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def put(path: Path, data: bytes) -> None:
+    """Write a small file, and have it on the disk. Raises VggfeatError."""
+    with closing(Part(path, 0)) as part:
+        part.write(data)
+        part.sync()
 
 
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+def sync_folder(folder: Path) -> None:
+    """Have on the disk which names a folder holds."""
+    with contextlib.suppress(OSError):  # not every system can open a folder
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn errors of the file system into one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise VggfeatError(f"{path}: cannot be written: {describe_os_error(error)}") from error

@@ -6,13 +6,16 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from vggfeat.errors import Interrupted, VggfeatError, describe_os_error
-from vggfeat.outcome import Outcome, Row
+from vggfeat.outcome import Failure, Outcome, Row
 from vggfeat.sinks import Form
-from vggfeat.sinks.part import write_all
+from vggfeat.sinks.copying import write_all
+from vggfeat.sinks.index import Entry
+from vggfeat.sinks.known import Kept, Known
 
 _CHUNK = 1 << 20
 
@@ -27,21 +30,35 @@ class StdoutSink:
         VggfeatError: it cannot be written for another reason.
     """
 
+    before = None
+    contents = None
+    resumed = 0
+
     def __init__(self, form: Form, shape: tuple[int, ...]) -> None:
         self._form = form
         self._shape = shape
         self._rows = 0
+        self.known = Known()
         self._body = tempfile.TemporaryFile() if form.HEADER_TELLS_ROWS else None  # noqa: SIM115
         if self._body is None:
             _write(form.header(0, shape))
 
-    def write(self, outcomes: Sequence[Outcome]) -> None:
+    def write(self, outcomes: Sequence[Outcome]) -> list[Kept | Failure]:
         rows = [outcome for outcome in outcomes if isinstance(outcome, Row)]
-        if not rows:
-            return
-        features = np.stack([row.features for row in rows])
-        data = self._form.encode([row.name for row in rows], features)
-        self._rows += len(rows)
+        if rows:
+            features = np.stack([row.features for row in rows])
+            self._put(self._form.encode([row.name for row in rows], features))
+        done: list[Kept | Failure] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                done.append(outcome)
+            else:
+                entry = Entry(outcome.name, outcome.stamp, outcome.sha256, "")
+                done.append(Kept(entry, published=False, row=self._rows))
+                self._rows += 1
+        return done
+
+    def _put(self, data: bytes) -> None:
         if self._body is None:
             _write(data)
             return
@@ -53,7 +70,7 @@ class StdoutSink:
                 f"{describe_os_error(error)}; set TMPDIR to one with room"
             ) from error
 
-    def publish(self, about: dict[str, object]) -> None:
+    def publish(self, done: Sequence[Kept | Failure], about: dict[str, Any]) -> None:
         if self._body is None:
             return
         _write(self._form.header(self._rows, self._shape))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from vggfeat.outcome import Stamp
+
 if TYPE_CHECKING:
     from vggfeat.preprocess import ImageData
 
 
 class Source(NamedTuple):
-    """An image that has been read, and the stamps its file had then (0 where there is none)."""
+    """An image that has been read, and the stamp its file had then."""
 
     data: ImageData
-    size: int = 0
-    mtime_ns: int = 0
+    stamp: Stamp = Stamp(0, 0)
 
 
 class ImageRef(Protocol):
@@ -25,3 +26,10 @@ class ImageRef(Protocol):
 
     def read(self) -> Source:
         """Read it whole. Raises OSError or ImageError."""
+
+
+class ListedImage(ImageRef, Protocol):
+    """An image of which it can be told whether it has changed."""
+
+    def stamp(self) -> Stamp | None:
+        """Its stamp at present, without reading it; None where it has none."""

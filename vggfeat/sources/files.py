@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from natsort import natsort_keygen
 
-from vggfeat.errors import ImageError, describe_os_error
+from vggfeat.errors import ImageError, TransientImageError, describe_os_error
+from vggfeat.outcome import Stamp
 from vggfeat.sources.base import Source
 
 MAX_BYTES = 1 << 30
@@ -55,14 +56,28 @@ class LocalFile(NamedTuple):
 
     name: str
 
+    def stamp(self) -> Stamp | None:
+        try:
+            return _stamp(os.stat(self.name))
+        except (OSError, ValueError):  # ValueError: a NUL within the path
+            return None
+
     def read(self) -> Source:
         if not stat.S_ISREG(os.stat(self.name).st_mode):
             raise ImageError("not a regular file")
         with open(self.name, "rb") as file:
-            info = os.fstat(file.fileno())
-            if info.st_size > MAX_BYTES:
-                raise ImageError(f"too large: {info.st_size:,} bytes, the limit is {MAX_BYTES:,}")
-            return Source(file.read(), info.st_size, info.st_mtime_ns)
+            before = os.fstat(file.fileno())
+            if before.st_size > MAX_BYTES:
+                raise ImageError(f"too large: {before.st_size:,} bytes, the limit is {MAX_BYTES:,}")
+            data = file.read(before.st_size + 1)
+            after = os.fstat(file.fileno())
+        if len(data) != before.st_size or _stamp(before) != _stamp(after):
+            raise TransientImageError("it changed while it was read")
+        return Source(data, _stamp(after))
+
+
+def _stamp(info: os.stat_result) -> Stamp:
+    return Stamp(info.st_size, info.st_mtime_ns)
 
 
 class UnreadableFolder(NamedTuple):
@@ -71,8 +86,15 @@ class UnreadableFolder(NamedTuple):
     name: str
     error: OSError
 
+    def stamp(self) -> Stamp | None:
+        return None
+
+    @property
+    def reason(self) -> str:
+        return f"the folder cannot be listed: {describe_os_error(self.error)}"
+
     def read(self) -> Source:
-        raise ImageError(f"the folder cannot be listed: {describe_os_error(self.error)}")
+        raise ImageError(self.reason)
 
 
 def missing(path: str) -> bool:

@@ -66,6 +66,14 @@ class Weights:
         """Output channels of each layer that the weights hold."""
         return {name: self.tensors[f"{name}/bias"].shape[0] for name in self.layers}
 
+    def shape_of(self, output: str) -> tuple[int, ...]:
+        """Of one image's features: `(4096,)` of fc7, `(7,7,512)` of pool5."""
+        last = vgg16.OUTPUTS[output][-1]
+        width = (self.width_of[last],)
+        if last in vgg16.FULLY_CONNECTED:
+            return width
+        return (vgg16.POOLED_SIZE, vgg16.POOLED_SIZE, *width)
+
     def up_to(self, output: str) -> dict[str, Float32]:
         """The tensors that take part in an output: nothing above it is loaded."""
         wanted = [f"{name}/{part}" for name in vgg16.OUTPUTS[output] for part in ("kernel", "bias")]

@@ -1,0 +1,77 @@
+"""What is to be done about each image of a run, and what has become of it, in their order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from vggfeat.errors import ImageError, VggfeatError
+from vggfeat.outcome import Failure
+from vggfeat.sinks.known import Kept, Known
+from vggfeat.sources import ListedImage
+from vggfeat.sources.files import UnreadableFolder
+
+MOVED = "moved"
+
+
+class Plan:
+    """Goes through the images once, and hands out those of which nothing is known.
+
+    Args:
+        known: what earlier runs have made.
+        strict: a failure that is known already ends it.
+    """
+
+    def __init__(self, known: Known, *, strict: bool) -> None:
+        self._known = known
+        self._strict = strict
+        self._places: list[Kept | Failure | None] = []
+
+    def unknown(self, images: Iterable[ListedImage]) -> Iterator[ListedImage]:
+        """The images that are to be looked at.
+
+        Raises:
+            VggfeatError: a folder cannot be listed, and rows of images below it would be lost.
+        """
+        for image in images:
+            found = self._known.of(image.name, image.stamp())
+            if self._strict and isinstance(found, Failure):
+                raise refused(found)
+            if isinstance(image, UnreadableFolder):
+                self._check_nothing_is_lost(image)
+            self._places.append(found)
+            if found is None:
+                yield image
+
+    def _check_nothing_is_lost(self, folder: UnreadableFolder) -> None:
+        if rows := self._known.under(folder.name):
+            raise VggfeatError(
+                f"{folder.name}: {folder.reason}: {rows:,} rows of images below it would be lost; "
+                "run again when it can be read, or drop them with --fresh"
+            )
+
+    def why(self, image: ListedImage) -> str:
+        """Why an image is to be looked at, in a word or two; `MOVED` if its row is there."""
+        stamp = image.stamp()
+        if stamp is not None and stamp.size in self._known.sizes:
+            try:
+                data = image.read().data
+            except (OSError, ImageError):
+                data = b""
+            if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() in self._known.contents:
+                return MOVED
+        return self._known.why_not(image.name, stamp)
+
+    def merged(self, done: Iterable[Kept | Failure]) -> list[Kept | Failure]:
+        """What has become of each image.
+
+        Args:
+            done: likewise, of each that was handed out.
+        """
+        rest = iter(done)
+        return [next(rest) if place is None else place for place in self._places]
+
+
+def refused(failure: Failure) -> VggfeatError:
+    """What ends a strict run."""
+    return VggfeatError(f"{failure.name}: {failure.reason} (--strict)")

@@ -1,0 +1,104 @@
+"""What earlier runs have made of images, as far as it still counts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Mapping
+from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
+
+from vggfeat.outcome import Failure, Recognised, Stamp
+from vggfeat.sinks.index import Entry
+
+# A file that is changed in the moment in which it is read may keep its stamp, where stamps are
+# coarse: two seconds on FAT. So stamps that were fresh when the run began prove nothing.
+_FRESH_NS = 2_000_000_000
+
+
+class Kept(NamedTuple):
+    """A row that is there already.
+
+    Attributes:
+        entry: its line in the index, for the image as it is now.
+        published: whether it is in the output; else in the work in progress.
+        row: its number there.
+    """
+
+    entry: Entry
+    published: bool
+    row: int
+
+
+class Known:
+    """Rows and failures of earlier runs of the same settings."""
+
+    def __init__(self) -> None:
+        self._rows: list[Kept] = []
+        self._by_name: dict[str, Kept | Failure] = {}
+        self._doubtful: set[str] = set()
+
+    def add(
+        self,
+        entries: Iterable[Entry],
+        failures: Iterable[Failure],
+        began_ns: int,
+        *,
+        published: bool,
+    ) -> None:
+        """Let count what a run has made that began then."""
+        rows = [Kept(entry, published, row) for row, entry in enumerate(entries)]
+        self._rows += rows
+        fresh = began_ns - _FRESH_NS
+        made: Kept | Failure
+        for made in chain[Kept | Failure](rows, failures):
+            name, stamp = _name(made), _stamp(made)
+            self._by_name[name] = made
+            if stamp is None or stamp.mtime_ns >= fresh:
+                self._doubtful.add(name)
+            else:
+                self._doubtful.discard(name)
+
+    def of(self, name: str, stamp: Stamp | None) -> Kept | Failure | None:
+        """What became of an image, if its file is still the same."""
+        made = self._by_name.get(name)
+        if made is None or name in self._doubtful or stamp != _stamp(made):
+            return None
+        return made
+
+    def why_not(self, name: str, stamp: Stamp | None) -> str:
+        """Why nothing is known of an image, in a word or some."""
+        made = self._by_name.get(name)
+        if made is None:
+            return "new"
+        if isinstance(made, Failure) and made.stamp is None:
+            return "failed before"
+        return "changed" if stamp != _stamp(made) else "changed during the last run"
+
+    def recognised(self, image: Recognised) -> Kept:
+        """The row of an image whose content is known."""
+        kept = self.contents[image.sha256]
+        return kept._replace(entry=kept.entry._replace(name=image.name, stamp=image.stamp))
+
+    @cached_property
+    def contents(self) -> Mapping[str, Kept]:
+        """The rows by sha256 of the images' files."""
+        return {kept.entry.sha256: kept for kept in self._rows}
+
+    @cached_property
+    def sizes(self) -> Container[int]:
+        """Of the images' files, in bytes."""
+        return {kept.entry.stamp.size for kept in self._rows}
+
+    def under(self, folder: str) -> int:
+        """How many rows are of images below a folder."""
+        begin = os.path.join(folder, "")
+        return sum(kept.entry.name.startswith(begin) for kept in self._rows)
+
+
+def _stamp(made: Kept | Failure) -> Stamp | None:
+    return made.entry.stamp if isinstance(made, Kept) else made.stamp
+
+
+def _name(made: Kept | Failure) -> str:
+    return made.entry.name if isinstance(made, Kept) else made.name

@@ -1,0 +1,59 @@
+"""One writer for an output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+
+from vggfeat.errors import OutputBusyError, VggfeatError, describe_os_error
+
+_A_MOMENT = 0.2  # seconds: the lock file of a run that has just ended may be in the way so long
+_LOOK_AGAIN = 0.1
+
+
+class OutputLock:
+    """Keeps a second run from the same output.
+
+    It is the system's own lock on a file beside the output (flock), which ends with the process
+    that holds it, however that ends: the file that a dead process has left locks nothing.
+
+    Args:
+        output: the file that is to be written.
+        wait: wait until no other run writes it.
+        on_wait: called once, in words, before it waits.
+
+    Raises:
+        OutputBusyError: another run is writing it, and it is not to be waited for.
+        VggfeatError: no file can be made there.
+    """
+
+    def __init__(self, output: Path, *, wait: bool, on_wait: Callable[[str], None]) -> None:
+        self._path = output.with_name(f".{output.name}.lock")
+        self._lock = filelock.FileLock(self._path)
+        try:
+            try:
+                self._lock.acquire(_A_MOMENT, poll_interval=_A_MOMENT / 10)
+            except filelock.Timeout:
+                if not self._path.exists():  # what it also says where no file can be made
+                    raise VggfeatError(
+                        f"{output}: no file can be made in {output.parent}"
+                    ) from None
+                if not wait:
+                    raise OutputBusyError(
+                        f"{output}: another vggfeat is writing it (--wait waits for it)"
+                    ) from None
+                on_wait(f"{output}: waiting for another vggfeat that is writing it")
+                self._lock.acquire(-1, poll_interval=_LOOK_AGAIN)
+        except (OSError, NotImplementedError) as error:
+            reason = describe_os_error(error) if isinstance(error, OSError) else error
+            raise VggfeatError(f"{output}: cannot be written: {reason}") from error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        # Removed while it is still held: who waits for it notices that the file is gone.
+        self._path.unlink(missing_ok=True)
+        self._lock.release()

@@ -1,0 +1,147 @@
+"""From what is known and what was computed to a new generation of an output.
+
+See `published.py` for the order in which its files appear, and why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from vggfeat.errors import Interrupted
+from vggfeat.outcome import Failure
+from vggfeat.sinks import form
+from vggfeat.sinks.copying import Piece
+from vggfeat.sinks.index import Entry, beside, encode_about, encode_failed, encode_index
+from vggfeat.sinks.known import Kept
+from vggfeat.sinks.part import Part, put, sync_folder, writing
+from vggfeat.sinks.published import Published, complete, generation, new, write_header
+from vggfeat.sinks.rows import RowFile
+from vggfeat.sinks.work import Work
+
+
+def publish(
+    output: Path,
+    rows: Sequence[Kept],
+    failures: Sequence[Failure],
+    about: dict[str, Any],
+    before: Published | None,
+    work: Work,
+) -> None:
+    """Let a new generation take the place of the one before.
+
+    Args:
+        rows: all rows, in order, in the output before or in the work.
+        failures: all images that have no row, in order.
+        about: for `feats.json`; `generation` and `bytes` are added.
+        before: the generation before, where rows of it may be kept.
+
+    Raises:
+        VggfeatError: it cannot be written; then all is as it was, or the new generation is
+            decided and `settle` ends it.
+    """
+    about_path, index_path, failed_path = beside(output)
+    index, failed = encode_index(kept.entry for kept in rows), encode_failed(failures)
+    changed = _Vectors(output, about, rows, before, work).make_ready()
+    about["bytes"] = (new(output) if new(output).exists() else output).stat().st_size
+    about["generation"] = generation(index, failed)
+    changed |= before is None or about["generation"] != before.about["generation"]
+    if changed:
+        put(new(index_path), index)
+        put(new(failed_path), failed)
+    put(new(about_path), encode_about(about))
+    sync_folder(output.parent)
+    with writing(output):
+        os.replace(new(about_path), about_path)
+        sync_folder(output.parent)
+        if not changed:
+            return
+        try:
+            complete(output, about)
+        except Interrupted:
+            complete(output, about)
+            raise
+
+
+class _Vectors:
+    """The file of rows of a new generation, made from as little as can be."""
+
+    def __init__(
+        self,
+        output: Path,
+        about: dict[str, Any],
+        rows: Sequence[Kept],
+        before: Published | None,
+        work: Work,
+    ) -> None:
+        self._output = output
+        self._form = form(about["format"])
+        self._shape = tuple(about["shape"])
+        self._rows = rows
+        self._before = before
+        self._work = work
+
+    def make_ready(self) -> bool:
+        """Have it on the disk, to be published. False where it stays as it is."""
+        wanted = self._keys(kept.entry for kept in self._rows)
+        there = self._keys(self._before.entries) if self._before else None
+        if wanted == there:
+            return False
+        if there and wanted[: len(there)] == there and self._may_grow():
+            self._append(len(there))
+        elif wanted == self._keys(self._work.entries) and self._work.vectors.exists():
+            with writing(self._work.vectors):
+                write_header(self._work.vectors, self._header())
+                os.replace(self._work.vectors, new(self._output))
+        else:
+            self._assemble()
+        return True
+
+    def _may_grow(self) -> bool:
+        # A second name of the file is somebody's copy of it, which is not to change.
+        return (
+            self._form.HEADER_TELLS_ROWS
+            and self._output.stat().st_nlink == 1
+            and os.access(self._output, os.W_OK)
+        )
+
+    def _keys(self, entries: Iterable[Entry]) -> list[tuple[bytes, str, str]]:
+        """What tells rows apart in a file of this form."""
+        return [(self._form.prefix(entry.name), entry.sha256, entry.crc32) for entry in entries]
+
+    def _header(self) -> bytes:
+        return self._form.header(len(self._rows), self._shape)
+
+    def _append(self, rows: int) -> None:
+        """Put what follows the first rows behind them, where no reader sees it yet."""
+        assert self._before is not None
+        with closing(Part(self._output, self._before.about["bytes"])) as part:
+            self._copy(rows, part)
+
+    def _assemble(self) -> None:
+        """Copy all rows into a new file."""
+        with closing(Part(new(self._output), 0)) as part:
+            part.write(self._header())
+            self._copy(0, part)
+
+    def _copy(self, first: int, part: Part) -> None:
+        with ExitStack() as opened:
+            part.copy(self._pieces(first, opened))
+        part.sync()
+
+    def _pieces(self, first: int, opened: ExitStack) -> Iterator[Piece]:
+        files: dict[bool, RowFile] = {}
+        for kept in self._rows[first:]:
+            if kept.published not in files:
+                files[kept.published] = opened.enter_context(closing(self._open(kept)))
+            yield files[kept.published].piece(kept.row, kept.entry.name)
+
+    def _open(self, kept: Kept) -> RowFile:
+        if not kept.published:
+            return self._work.rows()
+        assert self._before is not None
+        names = [entry.name for entry in self._before.entries]
+        return RowFile(self._output, self._form, self._shape, names)

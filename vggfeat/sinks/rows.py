@@ -1,0 +1,80 @@
+"""Rows that are in files already, found and checked."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vggfeat.errors import VggfeatError
+from vggfeat.sinks import Form
+from vggfeat.sinks.copying import Piece
+from vggfeat.sinks.index import Entry
+
+
+def checksum(features: NDArray[np.float32]) -> str:
+    """crc32 of a row's numbers as little-endian float32, in hexadecimal."""
+    return f"{zlib.crc32(np.ascontiguousarray(features, '<f4').data):08x}"
+
+
+class RowFile:
+    """An open file of rows, with the names by which they can be found in it.
+
+    Raises OSError.
+    """
+
+    def __init__(self, path: Path, form: Form, shape: tuple[int, ...], names: Sequence[str]):
+        self._path = path
+        self._form = form
+        self._names = names
+        self.fd = os.open(path, os.O_RDONLY)
+        size = os.fstat(self.fd).st_size
+        self._data = mmap.mmap(self.fd, 0, access=mmap.ACCESS_READ) if size else b""
+        self._places = form.locate(self._data, names, shape)
+
+    def __len__(self) -> int:
+        """How many rows there are, as far as they are whole and in the order of the names."""
+        return len(self._places)
+
+    def end(self, rows: int) -> int:
+        """Where the first `rows` rows end; 0 for none."""
+        return int(self._places[rows - 1][2]) if rows else 0
+
+    def intact(self, listed: Sequence[Entry]) -> int:
+        """How many rows, from the first on, have the checksums that are listed."""
+        for row, entry in enumerate(listed[: len(self)]):
+            if self.checksum(row) != entry.crc32:
+                return row
+        return min(len(listed), len(self))
+
+    def checksum(self, row: int) -> str:
+        try:
+            return checksum(self.numbers(row))
+        except ValueError:
+            return "no numbers"
+
+    def numbers(self, row: int) -> NDArray[np.float32]:
+        """The numbers of a row, flat."""
+        _, begin, end = self._places[row].tolist()
+        return self._form.numbers(self._data[begin:end])
+
+    def piece(self, row: int, name: str) -> Piece:
+        """The row, as it is to be for an image of that name."""
+        if row >= len(self):
+            raise VggfeatError(
+                f"{self._path}: damaged behind row {len(self)}: --fresh computes anew"
+            )
+        begin, numbers, end = self._places[row].tolist()
+        if name == self._names[row]:
+            return Piece(b"", self.fd, begin, end)
+        return Piece(self._form.prefix(name), self.fd, numbers, end)
+
+    def close(self) -> None:
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
+        os.close(self.fd)
