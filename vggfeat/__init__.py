@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from vggfeat.errors import ImageError, VggfeatError, WeightsError
     from vggfeat.extractor import Extractor
     from vggfeat.features import Features, load_features
-    from vggfeat.run import Report, extract
+    from vggfeat.report import Report
+    from vggfeat.run import extract
 
 __all__ = [
     "Extractor",
@@ -30,7 +31,7 @@ _HOMES = {
     "Extractor": "vggfeat.extractor",
     "Features": "vggfeat.features",
     "ImageError": "vggfeat.errors",
-    "Report": "vggfeat.run",
+    "Report": "vggfeat.report",
     "VggfeatError": "vggfeat.errors",
     "WeightsError": "vggfeat.errors",
     "extract": "vggfeat.run",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vggfeat import engines, pipeline
-from vggfeat.outcome import Outcome
+from vggfeat.outcome import Outcome, Stamp
 from vggfeat.preprocess import Preprocessing
 from vggfeat.sources import Source
 from vggfeat.vgg16 import SIZE
@@ -53,6 +53,9 @@ def measure(engine: str, weights: Weights, seconds: float) -> Measurement:
 
 class _Crop(NamedTuple):
     name: str = "grey"
+
+    def stamp(self) -> Stamp | None:
+        return None
 
     def read(self) -> Source:
         return Source(np.full((SIZE, SIZE, 3), 128, np.uint8))

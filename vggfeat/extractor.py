@@ -12,7 +12,7 @@ from PIL import Image
 
 from vggfeat import engines, pipeline
 from vggfeat.errors import ImageError
-from vggfeat.outcome import Failure, Row
+from vggfeat.outcome import Failure, Row, Stamp
 from vggfeat.pipeline import check_counts
 from vggfeat.preprocess import RESIZE, ImageData, Preprocessing
 from vggfeat.sources import ImageRef, Source
@@ -101,6 +101,9 @@ class _InMemory(NamedTuple):
 
     name: str
     data: ImageData
+
+    def stamp(self) -> Stamp | None:
+        return None
 
     def read(self) -> Source:
         return Source(self.data)

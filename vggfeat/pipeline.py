@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from vggfeat import apart
 from vggfeat.cores import cores
 from vggfeat.errors import (
     ImageError,
@@ -26,6 +27,8 @@ from vggfeat.errors import (
     describe_os_error,
 )
 from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
+from vggfeat.suspects import Suspects
+from vggfeat.workers import Workers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +60,7 @@ def run(
     batch_size: int | None = None,
     workers: int | None = None,
     contents: Container[str] | None = None,
+    suspects: Suspects | None = None,
 ) -> Generator[list[Outcome], None, None]:
     """Outcomes of all images, a batch at a time: one each, in the order of the images.
 
@@ -69,28 +73,35 @@ def run(
             as there are processors to use.
         contents: sha256 of files that need no row, since they have one; None where files are not
             to be told by their content.
+        suspects: images that may kill the process, and where to note those that are decoded.
 
     Raises:
         VggfeatError: the engine cannot go on. What is wrong with an image is an outcome.
     """
-
     batch_size = batch_size or engine.batch_size
     workers = workers or cores()
+    suspects = suspects or Suspects(None)
 
     def prepare(image: ImageRef) -> Ready:
-        return _prepare(image, preprocessing, engine, contents)
+        return _prepare(image, preprocessing, engine, contents, suspects)
 
-    def compute(batch: list[Ready]) -> list[Outcome]:
-        return _compute(batch, engine, batch_size)
+    def give_up(image: ImageRef) -> Ready:
+        return Failure(image.name, apart.TOO_LONG, image.stamp())
 
-    preparing = ThreadPoolExecutor(workers, "worker")
+    def start_preparing(image: ImageRef) -> Future[Ready]:
+        return preparing.submit(prepare, image, give_up)
+
+    def start_computing(batch: list[Ready]) -> Future[list[Outcome]]:
+        return computing.submit(_compute, batch, engine, batch_size)
+
+    preparing = Workers(workers, limit=apart.SECONDS)
     computing = ThreadPoolExecutor(engine.batches_in_flight, "batch")
     try:
-        prepared = _in_order(preparing, prepare, images, ahead=max(batch_size, 2 * workers))
+        prepared = _in_order(start_preparing, images, ahead=max(batch_size, 2 * workers))
         batches = _grouped(prepared, batch_size)
-        yield from _in_order(computing, compute, batches, ahead=engine.batches_in_flight)
+        yield from _in_order(start_computing, batches, ahead=engine.batches_in_flight)
     finally:
-        preparing.shutdown(wait=False, cancel_futures=True)
+        preparing.shutdown()
         computing.shutdown(wait=False, cancel_futures=True)
 
 
@@ -116,6 +127,7 @@ def _prepare(
     preprocessing: Preprocessing,
     engine: Engine,
     contents: Container[str] | None,
+    suspects: Suspects,
 ) -> Ready:
     try:
         source = image.read()
@@ -129,12 +141,16 @@ def _prepare(
         if sha256 in contents:
             return Recognised(image.name, source.stamp, sha256)
     try:
-        array = engine.image_stage(preprocessing(source.data))
+        if image.name in suspects.names and isinstance(source.data, bytes):
+            pixels = apart.preprocess_apart(source.data, preprocessing)
+        else:
+            with suspects.decoding(image.name):
+                pixels = preprocessing(source.data)
     except TransientImageError as error:
         return Failure(image.name, str(error))
     except ImageError as error:
         return Failure(image.name, str(error), source.stamp)
-    return Prepared(image.name, source.stamp, sha256, array)
+    return Prepared(image.name, source.stamp, sha256, engine.image_stage(pixels))
 
 
 def _compute(batch: list[Ready], engine: Engine, batch_size: int) -> list[Outcome]:
@@ -146,13 +162,11 @@ def _compute(batch: list[Ready], engine: Engine, batch_size: int) -> list[Outcom
     ]
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, stage: Callable[[A], B], items: Iterable[A], ahead: int
-) -> Iterator[B]:
-    """Map a stage over items in a pool, results in order, at most `ahead` of them waiting."""
+def _in_order(start: Callable[[A], Future[B]], items: Iterable[A], ahead: int) -> Iterator[B]:
+    """What becomes of items that are started in a pool, in order, at most `ahead` waiting."""
     pending: deque[Future[B]] = deque()
     for item in items:
-        pending.append(pool.submit(stage, item))
+        pending.append(start(item))
         if len(pending) > ahead:
             yield pending.popleft().result()
     while pending:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from vggfeat.errors import ImageError, VggfeatError
 from vggfeat.outcome import Failure
 from vggfeat.sinks.known import Kept, Known
-from vggfeat.sources import ListedImage
+from vggfeat.sources import ImageRef
 from vggfeat.sources.files import UnreadableFolder
 
 MOVED = "moved"
@@ -27,7 +27,7 @@ class Plan:
         self._strict = strict
         self._places: list[Kept | Failure | None] = []
 
-    def unknown(self, images: Iterable[ListedImage]) -> Iterator[ListedImage]:
+    def unknown(self, images: Iterable[ImageRef]) -> Iterator[ImageRef]:
         """The images that are to be looked at.
 
         Raises:
@@ -50,7 +50,7 @@ class Plan:
                 "run again when it can be read, or drop them with --fresh"
             )
 
-    def why(self, image: ListedImage) -> str:
+    def why(self, image: ImageRef) -> str:
         """Why an image is to be looked at, in a word or two; `MOVED` if its row is there."""
         stamp = image.stamp()
         if stamp is not None and stamp.size in self._known.sizes:

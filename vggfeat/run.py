@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from natsort import natsorted
 
@@ -18,6 +17,7 @@ from vggfeat.errors import VggfeatError
 from vggfeat.outcome import Failure, Outcome, Row, Stamp
 from vggfeat.plan import MOVED, Plan, refused
 from vggfeat.preprocess import RESIZE, Preprocessing
+from vggfeat.report import Report
 from vggfeat.settings import settings
 from vggfeat.sinks.files import FileSink
 from vggfeat.sinks.index import Entry
@@ -26,36 +26,11 @@ from vggfeat.sinks.lock import OutputLock
 from vggfeat.sinks.stdout import StdoutSink
 from vggfeat.sinks.strangers import check_free
 from vggfeat.sources import ImageRef, Inputs, open_inputs
+from vggfeat.suspects import Suspects
 from vggfeat.watcher import Watcher
 from vggfeat.weights import Weights, chosen_for
 
-_RUNS_TOLD = 20
-
-
-class Report(NamedTuple):
-    """What a run did.
-
-    Attributes:
-        output: the file, `-` for stdout.
-        rows: images that have a vector.
-        failed: images that have none: `feats.failed.csv` has their names and reasons.
-        computed: rows that this run has computed; the others were there already.
-        resumed: rows that an earlier run, cut off, has computed.
-        dropped: rows that were there before, of images that are gone or have changed.
-        shape: of one image's features.
-        seconds: from the first image to the last row, without loading weights and engine.
-        skipped: what was passed over in folders, in words.
-    """
-
-    output: str
-    rows: int
-    failed: int
-    computed: int
-    resumed: int
-    dropped: int
-    shape: tuple[int, ...]
-    seconds: float
-    skipped: str
+Compute = Callable[[Iterable[ImageRef], Suspects], Iterator[list[Outcome]]]
 
 
 def extract(
@@ -116,7 +91,7 @@ def extract(
     with OutputLock(target, wait=wait, on_wait=watcher.note) if target else nullcontext():
         images = open_inputs([os.fspath(name) for name in names], nul_separated=nul_separated)
         if images.total == 0:
-            raise no_images(images)
+            raise _no_images(images)
         chosen = chosen_for(watcher, weights)
         computing = engines.resolve(engine, chosen, layer)
         made = settings(form, layer, preprocessing, computing, chosen)
@@ -126,54 +101,58 @@ def extract(
             else StdoutSink(sinks.form(form), tuple(made["shape"]))
         )
 
-        def compute(unknown: Iterable[ImageRef]) -> Iterator[list[Outcome]]:
+        def compute(unknown: Iterable[ImageRef], suspects: Suspects) -> Iterator[list[Outcome]]:
             built = engines.create(computing, chosen, layer)
             if engine == "auto" and not engines.is_best(computing):
                 watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
-            return pipeline.run(unknown, preprocessing, built, batch_size, workers, sink.contents)
+            return pipeline.run(
+                unknown, preprocessing, built, batch_size, workers, sink.contents, suspects
+            )
 
-        run = _Run(os.fspath(output), images, sink, watcher, strict=strict)
-        report = run.foresee() if dry_run else run.carry_out(compute)
-        return report._replace(shape=tuple(made["shape"]))
+        run = _Run(images, sink, watcher, strict=strict)
+        report = run.foresee() if dry_run else run.carry_out(compute, target)
+        return report._replace(output=os.fspath(output), shape=tuple(made["shape"]))
 
 
 class _Run:
     """From the images to what is published."""
 
-    def __init__(
-        self, output: str, images: Inputs, sink: sinks.Sink, watcher: Watcher, *, strict: bool
-    ) -> None:
-        self._output = output
+    def __init__(self, images: Inputs, sink: sinks.Sink, watcher: Watcher, *, strict: bool) -> None:
         self._images = images
         self._sink = sink
         self._watcher = watcher
         self._strict = strict
         self._plan = Plan(sink.known, strict=strict)
-        self._started = datetime.now(timezone.utc)
         self._computed = 0
 
-    def carry_out(self, compute: Callable[[Iterable[ImageRef]], Iterator[list[Outcome]]]) -> Report:
+    def carry_out(self, compute: Compute, target: Path | None) -> Report:
+        started = datetime.now(timezone.utc)
+        suspects = Suspects(target and target.with_name(f".{target.name}.decoding"))
         try:
             unknown = self._plan.unknown(self._images)
-            if self._images.total is not None:  # so that it is known how many there are to do
-                unknown = iter(left := list(unknown))
+            total = None
+            if self._images.total is not None:  # then what is to do can be counted beforehand
+                unknown = iter(listed := list(unknown))
+                total = len(listed)
             first = next(unknown, None)
-            batches = compute(chain([first], unknown)) if first else iter(())
-            self._watcher.start(len(left) if self._images.total is not None else None)
+            batches = compute(chain([first], unknown), suspects) if first else iter(())
+            self._watcher.start(total)
             began = time.monotonic()
             done = self._plan.merged(self._write(batches))
             if not done:
-                raise no_images(self._images)
+                raise _no_images(self._images)
             if self._images.taken != len(done):
                 raise AssertionError(f"{len(done)} outcomes of {self._images.taken} images")
             report = self._report(done, time.monotonic() - began)
-            self._sink.publish(done, self._about(report))
+            runs = self._sink.before.about.get("runs", []) if self._sink.before else []
+            self._sink.publish(done, report.about(started, runs))
             return report
         except BaseException:
             if kept := self._sink.keep():
                 self._watcher.note(kept)
             raise
         finally:
+            suspects.close()
             self._watcher.stop()
 
     def _write(self, batches: Iterable[list[Outcome]]) -> list[Kept | Failure]:
@@ -215,7 +194,7 @@ class _Run:
     def _report(self, done: Sequence[Kept | Failure], seconds: float) -> Report:
         rows = [item for item in done if isinstance(item, Kept)]
         return Report(
-            output=self._output,
+            output="",
             rows=len(rows),
             failed=len(done) - len(rows),
             computed=self._computed,
@@ -226,30 +205,7 @@ class _Run:
             skipped=str(self._images.skipped),
         )
 
-    def _about(self, report: Report) -> dict[str, Any]:
-        """What `feats.json` tells of this run, and of those before it."""
-        before = self._sink.before.about.get("runs", []) if self._sink.before else []
-        counts = {
-            "computed": report.computed,
-            "kept": report.rows - report.computed - report.resumed,
-            "resumed": report.resumed,
-            "dropped": report.dropped,
-            "failed": report.failed,
-        }
-        run = {
-            "started": self._started.isoformat(timespec="seconds"),
-            "seconds": round(report.seconds, 3),
-            **counts,
-            "images_per_second": round(report.computed / max(report.seconds, 1e-6), 2),
-        }
-        return {
-            "output": Path(os.path.realpath(report.output)).name,
-            "rows": report.rows,
-            "failed": report.failed,
-            "runs": [*before, run][-_RUNS_TOLD:],
-        }
 
-
-def no_images(images: Inputs) -> VggfeatError:
+def _no_images(images: Inputs) -> VggfeatError:
     skipped = f" (skipped: {images.skipped})" if str(images.skipped) else ""
     return VggfeatError(f"no images in {', '.join(images.names)}{skipped}")

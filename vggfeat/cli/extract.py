@@ -16,7 +16,7 @@ from vggfeat.sources import STDIN
 from vggfeat.vgg16 import OUTPUTS, SIZE
 
 if TYPE_CHECKING:
-    from vggfeat.run import Report
+    from vggfeat.report import Report
 
 EPILOG = """\b
 Examples:
@@ -149,10 +149,9 @@ def _computed(report: Report) -> str:
 
 
 def _counts(report: Report, computed: str) -> str:
-    kept = report.rows - report.computed - report.resumed
     counts = {
         "from a run that was cut off": report.resumed,
-        "kept": kept,
+        "kept": report.kept,
         "dropped": report.dropped,
     }
     return ", ".join([computed, *(f"{count:,} {what}" for what, count in counts.items() if count)])

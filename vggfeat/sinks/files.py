@@ -118,7 +118,7 @@ class FileSink:
         rows = [item for item in done if isinstance(item, Kept)]
         failures = [item for item in done if isinstance(item, Failure)]
         began = [made["began_ns"] for made in (self._settings, self._work.settings) if made]
-        told = self._settings | about | {"began_ns": min(began)}
+        told = self._settings | {"output": self._output.name} | about | {"began_ns": min(began)}
         self._work.close()
         publish(self._output, rows, failures, told, self._kept, self._work)
         self._work.remove()

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vggfeat.errors import VggfeatError
-from vggfeat.sources.base import ImageRef, ListedImage, Source
+from vggfeat.sources.base import ImageRef, Source
 from vggfeat.sources.files import Skipped, expand, missing
 from vggfeat.sources.lists import paths_in
 
 STDIN = "-"
 
-__all__ = ["STDIN", "ImageRef", "Inputs", "ListedImage", "Source", "open_inputs"]
+__all__ = ["STDIN", "ImageRef", "Inputs", "Source", "open_inputs"]
 
 
 @dataclass
@@ -21,12 +21,12 @@ class Inputs:
     """All images of a run, in order, each once for each time it is named."""
 
     names: Sequence[str]  # as the user gave them
-    images: Iterable[ListedImage]
+    images: Iterable[ImageRef]
     total: int | None  # None while a list is still being read
     skipped: Skipped = field(default_factory=Skipped)
     taken: int = 0  # how many were handed out so far
 
-    def __iter__(self) -> Iterator[ListedImage]:
+    def __iter__(self) -> Iterator[ImageRef]:
         for image in self.images:
             self.taken += 1
             yield image
@@ -47,7 +47,7 @@ def open_inputs(names: Sequence[str], *, nul_separated: bool = False) -> Inputs:
             raise VggfeatError(f"{name}: no such file or folder")
     skipped = Skipped()
 
-    def images() -> Iterator[ListedImage]:
+    def images() -> Iterator[ImageRef]:
         for name in names:
             if name != STDIN:
                 yield from expand(name, skipped)

@@ -24,12 +24,8 @@ class ImageRef(Protocol):
     def name(self) -> str:
         """The path as it will stand in the index."""
 
-    def read(self) -> Source:
-        """Read it whole. Raises OSError or ImageError."""
-
-
-class ListedImage(ImageRef, Protocol):
-    """An image of which it can be told whether it has changed."""
-
     def stamp(self) -> Stamp | None:
         """Its stamp at present, without reading it; None where it has none."""
+
+    def read(self) -> Source:
+        """Read it whole. Raises OSError or ImageError."""

@@ -7,10 +7,6 @@ lies where. What is contiguous, as Keras writes it, is then mapped where it is.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vggfeat import limited
 from vggfeat.errors import WeightsError
 from vggfeat.weights.formats.containers.hdf5 import survey
 from vggfeat.weights.formats.containers.hdf5.chunks import Chunk, chunked
@@ -83,28 +80,13 @@ def opened(file: IO[bytes], data: NDArray[np.uint8], begin: int = 0) -> Hdf5:
 
 
 def _surveyed(file: IO[bytes], begin: int, length: int) -> dict[str, Any]:
-    """Run the survey. It finds packages where this process does, and gets nothing else of it."""
-    folders = [folder for folder in sys.path if os.path.isabs(folder)]
-    program = [sys.executable, "-I", str(Path(survey.__file__).resolve())]
-    arguments = json.dumps([folders, begin, length])
-    alone = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as answer:
-        try:
-            ended = subprocess.run(
-                [*program, arguments],
-                stdin=file,
-                stdout=answer,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **alone},
-                timeout=_PATIENCE,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise WeightsError(_CRASHED) from None
-        answer.seek(0)
-        text = answer.read()
+    """Run the survey, which gets nothing of this process but the file."""
+    program = Path(survey.__file__)
+    code, text = limited.run(program, [json.dumps([begin, length])], file, _PATIENCE)
+    if code is None:
+        raise WeightsError(_CRASHED)
     try:
         found: dict[str, Any] = json.loads(text)
     except ValueError:
-        raise WeightsError(f"{_CRASHED} (it ended with {ended.returncode})") from None
+        raise WeightsError(f"{_CRASHED} (it ended with {code})") from None
     return found

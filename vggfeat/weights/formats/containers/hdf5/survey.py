@@ -10,12 +10,12 @@ and its place, `at` or `chunks`; or `error`, a sentence.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import math
 import sys
 from typing import Any
+
+from vggfeat.limited import limit
 
 _MOST_OBJECTS = 20_000
 _MOST_CHUNKS = 1 << 17
@@ -153,22 +153,6 @@ def _texts(group: Any, name: str) -> list[str]:
     return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
 
 
-def _limit() -> None:
-    """From here on: little memory and time, and no file is opened. Where the system has limits."""
-    try:
-        import resource
-    except ImportError:
-        return
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = math.ceil(used.ru_utime + used.ru_stime) + _SECONDS
-    limits = {"RLIMIT_CPU": seconds, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": _OUTPUT, "RLIMIT_NOFILE": 0}
-    with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
-        limits["RLIMIT_AS"] = int(file.read().split()[0]) * resource.getpagesize() + _MEMORY
-    for name, limit in limits.items():
-        with contextlib.suppress(AttributeError, ValueError, OSError):
-            resource.setrlimit(getattr(resource, name), (limit, limit))
-
-
 def survey(file: io.RawIOBase, begin: int, length: int) -> dict[str, Any]:
     """What lies in a stretch of a file. Raises RefusedError, and whatever HDF5 does."""
     import h5py
@@ -180,12 +164,11 @@ def survey(file: io.RawIOBase, begin: int, length: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    folders, begin, length = json.loads(sys.argv[1])
-    sys.path[:] = folders
+    begin, length = json.loads(sys.argv[1])
     import h5py  # noqa: F401  # before no file can be opened any more
 
     file = open(0, "rb", buffering=0)  # noqa: SIM115
-    _limit()
+    limit(_SECONDS, _MEMORY, RLIMIT_FSIZE=_OUTPUT, RLIMIT_NOFILE=0)
     try:
         found = survey(file, begin, length)
     except RefusedError as error:

@@ -1,0 +1,57 @@
+"""What a run did: for its caller, and for `feats.json`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+_RUNS_TOLD = 20
+
+
+class Report(NamedTuple):
+    """What a run did.
+
+    Attributes:
+        output: the file, `-` for stdout.
+        rows: images that have a vector.
+        failed: images that have none: `feats.failed.csv` has their names and reasons.
+        computed: rows that this run has computed; the others were there already.
+        resumed: rows that an earlier run, cut off, has computed.
+        dropped: rows that were there before, of images that are gone or have changed.
+        shape: of one image's features.
+        seconds: from the first image to the last row, without loading weights and engine.
+        skipped: what was passed over in folders, in words.
+    """
+
+    output: str
+    rows: int
+    failed: int
+    computed: int
+    resumed: int
+    dropped: int
+    shape: tuple[int, ...]
+    seconds: float
+    skipped: str
+
+    @property
+    def kept(self) -> int:
+        """Rows that were in the output before."""
+        return self.rows - self.computed - self.resumed
+
+    def about(self, started: datetime, before: list[dict[str, Any]]) -> dict[str, Any]:
+        """What `feats.json` tells of a run that began then, and of the last ones before it."""
+        run = {
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(self.seconds, 3),
+            "computed": self.computed,
+            "kept": self.kept,
+            "resumed": self.resumed,
+            "dropped": self.dropped,
+            "failed": self.failed,
+            "images_per_second": round(self.computed / max(self.seconds, 1e-6), 2),
+        }
+        return {
+            "rows": self.rows,
+            "failed": self.failed,
+            "runs": [*before, run][-_RUNS_TOLD:],
+        }
