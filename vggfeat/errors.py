@@ -6,6 +6,8 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_SOME_IMAGES_FAILED = 3
+EXIT_DAMAGED = 4
+EXIT_OUTDATED = 5
 EXIT_BUSY = 75  # EX_TEMPFAIL of sysexits.h: cron jobs and mailers retry on it
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
+from natsort import natsorted
+
 from vggfeat.errors import ImageError, VggfeatError
 from vggfeat.outcome import Failure
-from vggfeat.sinks.known import Kept, Known
+from vggfeat.sinks.known import NEW, Kept, Known
 from vggfeat.sources import ImageRef
 from vggfeat.sources.files import UnreadableFolder
 
-MOVED = "moved"
+MOVED, TOUCHED = AS_GOOD = "moved", "touched"
 
 
 class Plan:
@@ -26,6 +28,7 @@ class Plan:
         self._known = known
         self._strict = strict
         self._places: list[Kept | Failure | None] = []
+        self._names: set[str] = set()
 
     def unknown(self, images: Iterable[ImageRef]) -> Iterator[ImageRef]:
         """The images that are to be looked at.
@@ -40,6 +43,7 @@ class Plan:
             if isinstance(image, UnreadableFolder):
                 self._check_nothing_is_lost(image)
             self._places.append(found)
+            self._names.add(image.name)
             if found is None:
                 yield image
 
@@ -51,16 +55,22 @@ class Plan:
             )
 
     def why(self, image: ImageRef) -> str:
-        """Why an image is to be looked at, in a word or two; `MOVED` if its row is there."""
+        """Why an image is to be looked at, in a word; one of `AS_GOOD` if its row is there."""
         stamp = image.stamp()
-        if stamp is not None and stamp.size in self._known.sizes:
-            try:
-                data = image.read().data
-            except (OSError, ImageError):
-                data = b""
-            if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() in self._known.contents:
-                return MOVED
-        return self._known.why_not(image.name, stamp)
+        why = self._known.why_not(image.name, stamp)
+        if stamp is None or stamp.size not in self._known.sizes:
+            return why
+        try:
+            data = image.read().data
+        except (OSError, ImageError):
+            return why
+        if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() in self._known.contents:
+            return MOVED if why == NEW else TOUCHED
+        return why
+
+    def gone(self, names: Iterable[str]) -> list[str]:
+        """Which of some names are not among the images, in natural order."""
+        return natsorted(set(names) - self._names)
 
     def merged(self, done: Iterable[Kept | Failure]) -> list[Kept | Failure]:
         """What has become of each image.

@@ -10,12 +10,10 @@ from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
 
-from natsort import natsorted
-
 from vggfeat import engines, pipeline, sinks
 from vggfeat.errors import VggfeatError
 from vggfeat.outcome import Failure, Outcome, Row, Stamp
-from vggfeat.plan import MOVED, Plan, refused
+from vggfeat.plan import AS_GOOD, Plan, refused
 from vggfeat.preprocess import RESIZE, Preprocessing
 from vggfeat.report import Report
 from vggfeat.settings import settings
@@ -176,20 +174,19 @@ class _Run:
             for image in self._plan.unknown(self._images):
                 why = self._plan.why(image)
                 self._watcher.foreseen(image.name, why)
-                self._computed += why != MOVED
+                self._computed += why not in AS_GOOD
                 done.append(Kept(Entry(image.name, Stamp(0, 0), "", ""), published=True, row=-1))
             merged = self._plan.merged(done)
-            for name in natsorted(self._gone(merged)):
+            for name in self._gone():
                 self._watcher.foreseen(name, "gone")
             return self._report(merged, 0.0)
         finally:
             self._sink.keep()
 
-    def _gone(self, done: Iterable[Kept | Failure]) -> set[str]:
+    def _gone(self) -> list[str]:
         """The images that had a row before and are not among the inputs."""
         before = self._sink.before.entries if self._sink.before else []
-        listed = {item.entry.name if isinstance(item, Kept) else item.name for item in done}
-        return {entry.name for entry in before} - listed
+        return self._plan.gone(entry.name for entry in before)
 
     def _report(self, done: Sequence[Kept | Failure], seconds: float) -> Report:
         rows = [item for item in done if isinstance(item, Kept)]
@@ -199,7 +196,7 @@ class _Run:
             failed=len(done) - len(rows),
             computed=self._computed,
             resumed=sum(not kept.published and kept.row < self._sink.resumed for kept in rows),
-            dropped=len(self._gone(done)),
+            dropped=len(self._gone()),
             shape=(),
             seconds=seconds,
             skipped=str(self._images.skipped),

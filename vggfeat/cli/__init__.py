@@ -14,6 +14,7 @@ from vggfeat.cli.bench import bench
 from vggfeat.cli.extract import extract
 from vggfeat.cli.freeze import freeze
 from vggfeat.cli.options import Verbosity
+from vggfeat.cli.verify import verify
 from vggfeat.cli.weights import weights
 from vggfeat.errors import EXIT_FAILED, Interrupted, VggfeatError
 
@@ -23,6 +24,8 @@ Exit codes:
   1    could not run
   2    the command line is wrong
   3    done, but some images failed
+  4    verify: the output is damaged
+  5    verify: the output is whole, but not up to date
   75   another vggfeat is writing this output
   130  interrupted by Ctrl-C (143: by SIGTERM)
 """
@@ -42,6 +45,7 @@ def vggfeat() -> None:
 
 
 vggfeat.add_command(extract)
+vggfeat.add_command(verify)
 vggfeat.add_command(freeze)
 vggfeat.add_command(weights)
 vggfeat.add_command(bench)

@@ -14,7 +14,8 @@ from vggfeat.settings import decodes_alike, difference
 from vggfeat.sinks import form
 from vggfeat.sinks.known import Kept, Known
 from vggfeat.sinks.publish import publish
-from vggfeat.sinks.published import Published, TornError, read, settle, unfit
+from vggfeat.sinks.published import Published, TornError, read, unfit
+from vggfeat.sinks.settle import settle
 from vggfeat.sinks.work import Work
 
 

@@ -15,6 +15,8 @@ from vggfeat.sinks.index import Entry
 # coarse: two seconds on FAT. So stamps that were fresh when the run began prove nothing.
 _FRESH_NS = 2_000_000_000
 
+NEW, CHANGED = "new", "changed"
+
 
 class Kept(NamedTuple):
     """A row that is there already.
@@ -70,10 +72,10 @@ class Known:
         """Why nothing is known of an image, in a word or some."""
         made = self._by_name.get(name)
         if made is None:
-            return "new"
+            return NEW
         if isinstance(made, Failure) and made.stamp is None:
             return "failed before"
-        return "changed" if stamp != _stamp(made) else "changed during the last run"
+        return CHANGED if stamp != _stamp(made) else "maybe changed"
 
     def recognised(self, image: Recognised) -> Kept:
         """The row of an image whose content is known."""

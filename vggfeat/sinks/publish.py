@@ -1,6 +1,6 @@
 """From what is known and what was computed to a new generation of an output.
 
-See `published.py` for the order in which its files appear, and why.
+See `settle.py` for the order in which its files appear, and why.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from vggfeat.sinks.copying import Piece
 from vggfeat.sinks.index import Entry, beside, encode_about, encode_failed, encode_index
 from vggfeat.sinks.known import Kept
 from vggfeat.sinks.part import Part, put, sync_folder, writing
-from vggfeat.sinks.published import Published, complete, generation, new, write_header
+from vggfeat.sinks.published import Published, generation
 from vggfeat.sinks.rows import RowFile
+from vggfeat.sinks.settle import complete, new, write_header
 from vggfeat.sinks.work import Work
 
 

@@ -1,0 +1,109 @@
+"""The steps by which a new generation takes the place of the old one, and how to end or undo them.
+
+A run first makes everything durable under other names (`.new`; rows that only go to the end of an
+.npy file are put behind those that its header tells). Then it replaces
+
+1. `feats.json`: from here on the new generation is decided,
+2. the vectors: by a rename, or by the number of rows in their header,
+3. `feats.failed.csv`,
+4. `feats.index.csv`: from here on it is complete,
+
+and has the folder on the disk after each, so that a power cut leaves them in that order. An index
+that fits `feats.json` therefore says that all is complete, and an `.index.csv.new` that fits it
+that the rest is still to be done, by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from vggfeat.sinks.index import beside
+from vggfeat.sinks.part import sync_folder, writing
+from vggfeat.sinks.published import about_at, begins_as_told, content, generation, header_of
+from vggfeat.sinks.work import journal_of, part_of
+
+
+def new(path: Path) -> Path:
+    """The name that a file has before it is published."""
+    return path.with_name(f"{path.name}.new")
+
+
+def settle(output: Path) -> None:
+    """End what a run began that was cut off while it published, or take it back.
+
+    Only for who holds the lock of the output. Raises VggfeatError.
+    """
+    about_path, index, failed = beside(output)
+    with writing(output):
+        about = about_at(about_path)
+        if about is not None and _is_decided(about, index, failed):
+            complete(output, about)
+        for path in (about_path, index, failed):
+            new(path).unlink(missing_ok=True)
+        _take_back(output, about)
+
+
+def complete(output: Path, about: dict[str, Any]) -> None:
+    """The second to the last step of publishing. Raises OSError.
+
+    Args:
+        about: the content of `feats.json`, which has been replaced already.
+    """
+    _, index, failed = beside(output)
+    if new(output).exists():
+        os.replace(new(output), output)
+    elif not begins_as_told(output, about):
+        write_header(output, header_of(about))
+    sync_folder(output.parent)
+    if not new(failed).exists():
+        pass
+    elif new(failed).stat().st_size:
+        os.replace(new(failed), failed)
+    else:
+        failed.unlink(missing_ok=True)
+        new(failed).unlink()
+    sync_folder(output.parent)
+    os.replace(new(index), index)
+    sync_folder(output.parent)
+
+
+def write_header(path: Path, header: bytes) -> None:
+    """Let a file begin so, and have it on the disk. Raises OSError.
+
+    Only what differs is written: some digits, at once, so that a reader sees the one or the other.
+    """
+    fd = os.open(path, os.O_RDWR)
+    try:
+        before = os.pread(fd, len(header), 0).ljust(len(header), b"\0")
+        differ = [at for at, byte in enumerate(header) if before[at] != byte]
+        if differ:
+            os.pwrite(fd, header[differ[0] : differ[-1] + 1], differ[0])
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _is_decided(about: dict[str, Any], index: Path, failed: Path) -> bool:
+    """Whether `feats.json` is of the generation that has not all of its files yet."""
+    if not new(index).exists():
+        return False
+    pending = new(failed) if new(failed).exists() else failed
+    return generation(new(index).read_bytes(), content(pending)) == about.get("generation")
+
+
+def _take_back(output: Path, about: dict[str, Any] | None) -> None:
+    """Undo what was made ready for a generation that was not decided."""
+    part, journal = part_of(output), journal_of(output)
+    if new(output).exists():
+        if journal.exists() and not part.exists():
+            os.replace(new(output), part)
+        else:
+            new(output).unlink()
+    if not part.exists():
+        journal.unlink(missing_ok=True)
+    if about is None or not output.exists() or not begins_as_told(output, about):
+        return
+    if output.stat().st_size > about["bytes"]:
+        os.truncate(output, about["bytes"])
