@@ -2,45 +2,80 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vggfeat import VggfeatError, load_features
+from tests import networks
+from vggfeat import VggfeatError, extract, features, load_features
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, samples: list[Path]) -> Path:
+    """Two outputs: of three images, and of three others."""
+    folder = tmp_path_factory.mktemp("made")
+    for name, some in (("one", samples[:3]), ("other", samples[3:6])):
+        (folder / name).mkdir()
+        extract(some, folder / name / "f.npy", weights=networks.weights())
+    return folder
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
-    np.save(tmp_path / "f.npy", np.arange(6, dtype=np.float32).reshape(2, 3))
-    (tmp_path / "f.index.csv").write_text('row,path,size,mtime_ns\n0,"a,b.jpg",1,2\n1,c.jpg,3,4\n')
-    return tmp_path / "f.npy"
+def output(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(features, "_PATIENCE", 0.1)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "one" / "f.npy"
 
 
-def test_vectors_are_mapped_and_paths_are_theirs(output: Path) -> None:
+@pytest.fixture
+def other(output: Path) -> Path:
+    return output.parent.parent / "other"
+
+
+def test_vectors_are_mapped_and_paths_are_theirs(output: Path, samples: list[Path]) -> None:
     vectors, paths = load_features(output)
     assert isinstance(vectors, np.memmap)
-    assert vectors.tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert paths == ["a,b.jpg", "c.jpg"]
+    np.testing.assert_array_equal(vectors, np.load(output))
+    assert paths == [str(path) for path in samples[:3]]
+
+
+@pytest.mark.parametrize("name", ["f.npy", "f.index.csv", "f.json"])
+def test_a_file_of_another_run_is_noticed(output: Path, other: Path, name: str) -> None:
+    """Of as many rows, so that counting does not help."""
+    shutil.copy(other / name, output.parent)
+    with pytest.raises(VggfeatError, match="extract again"):
+        load_features(output)
 
 
 def test_another_number_of_rows_is_noticed(output: Path) -> None:
-    np.save(output, np.zeros((3, 3), np.float32))
-    with pytest.raises(VggfeatError, match="has 3 rows, but f.index.csv lists 2"):
+    np.save(output, np.load(output)[:2])
+    with pytest.raises(VggfeatError, match="has 2 rows, but 3 are listed beside it"):
         load_features(output)
 
 
-def test_a_damaged_index_is_noticed(output: Path) -> None:
+def test_a_changed_index_is_noticed(output: Path) -> None:
     index = output.with_name("f.index.csv")
-    index.write_text(index.read_text().replace("1,c.jpg", "7,c.jpg"))
-    with pytest.raises(VggfeatError, match=r"f\.index\.csv: damaged at row 1"):
+    index.write_text(index.read_text().replace("0,", "7,", 1))
+    with pytest.raises(VggfeatError, match=r"f\.index\.csv and f\.json do not belong together"):
         load_features(output)
 
 
-@pytest.mark.parametrize("missing", ["f.npy", "f.index.csv"])
-def test_a_missing_file_is_named(output: Path, missing: str) -> None:
-    output.with_name(missing).unlink()
-    with pytest.raises(VggfeatError, match=f"{missing}: cannot be read: No such file"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("f.npy", r"f\.npy: cannot be read: No such file"),
+        ("f.index.csv", r"f\.index\.csv is missing"),
+        ("f.json", r"there is no f\.json beside it"),
+    ],
+)
+def test_a_missing_file_is_named(output: Path, name: str, said: str) -> None:
+    output.with_name(name).unlink()
+    with pytest.raises(VggfeatError, match=said):
         load_features(output)
 
 
@@ -48,3 +83,29 @@ def test_another_file_is_refused_and_never_unpickled(output: Path) -> None:
     np.save(output, np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(VggfeatError, match=r"no \.npy file"):
         load_features(output)
+
+
+def test_while_a_run_publishes_it_waits(
+    output: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files change one by one; what is read is the one set or the other."""
+    monkeypatch.setattr(features, "_PATIENCE", 10)
+
+    def replace() -> None:
+        for name in ("f.json", "f.npy", "f.index.csv"):
+            shutil.copy(other / name, output.with_name(f"{name}.new"))
+            output.with_name(f"{name}.new").replace(output.with_name(name))
+            time.sleep(0.2)
+
+    about = json.loads((other / "f.json").read_text())
+    thread = threading.Thread(target=replace)
+    thread.start()
+    seen = set()
+    while thread.is_alive():
+        vectors, listed = features.open_generation(output)
+        seen.add(listed.about["generation"])
+        expected = other if listed.about["generation"] == about["generation"] else None
+        if expected is not None:
+            np.testing.assert_array_equal(vectors, np.load(expected / "f.npy"))
+    thread.join()
+    assert about["generation"] in seen

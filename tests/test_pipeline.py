@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vggfeat import ImageError, VggfeatError, pipeline
-from vggfeat.outcome import Failure, Row
-from vggfeat.preprocess import Preprocessing
+from vggfeat.errors import TransientImageError
+from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
+from vggfeat.preprocess import ImageData, Preprocessing
 from vggfeat.sources import Source
+from vggfeat.suspects import Suspects
 
 
 class Grey(NamedTuple):
@@ -28,12 +35,15 @@ class Grey(NamedTuple):
     value: int
     error: Exception | None = None
 
+    def stamp(self) -> Stamp | None:
+        return Stamp(self.value, 7)
+
     def read(self) -> Source:
         if self.error is not None:
             raise self.error
         out = io.BytesIO()
         Image.new("L", (224, 224), self.value).save(out, "BMP")
-        return Source(out.getvalue(), size=self.value, mtime_ns=7)
+        return Source(out.getvalue(), Stamp(self.value, 7))
 
 
 class MeanEngine:
@@ -65,7 +75,7 @@ class MeanEngine:
         return batch.astype(np.float32)[:, None]
 
 
-def run(images: Any, engine: Any, batch_size: int = 4) -> list[Row | Failure]:
+def run(images: Any, engine: Any, batch_size: int = 4) -> list[Outcome]:
     batches = pipeline.run(images, Preprocessing(), engine, batch_size)
     return [outcome for batch in batches for outcome in batch]
 
@@ -93,11 +103,92 @@ def test_one_outcome_an_image_in_the_order_of_the_images(
             assert outcome == Failure(outcome.name, "Input/output error")
         else:
             assert isinstance(outcome, Row)
-            assert (outcome.features.tolist(), outcome.size, outcome.mtime_ns) == (
-                [value],
-                value,
-                7,
-            )
+            assert outcome.features.tolist() == [value]
+            assert outcome.stamp == (value, 7)
+
+
+def test_what_is_known_by_its_content_needs_no_row() -> None:
+    known = hashlib.sha256(Grey("", 7).read().data).hexdigest()
+    engine = MeanEngine()
+    batches = pipeline.run(
+        [Grey("a", 1), Grey("b", 7), Grey("c", 3)], Preprocessing(), engine, contents={known}
+    )
+    first, second, third = next(batches)
+    assert isinstance(first, Row)
+    assert second == Recognised("b", Stamp(7, 7), known)
+    assert isinstance(third, Row)
+    assert third.sha256 == hashlib.sha256(Grey("", 3).read().data).hexdigest()
+    assert engine.prepared == 2
+
+
+@pytest.mark.parametrize("transient", [True, False])
+def test_only_a_reason_that_lasts_has_the_stamp_of_its_file(transient: bool) -> None:
+    def refuse(data: object) -> NDArray[np.uint8]:
+        raise (TransientImageError if transient else ImageError)("no")
+
+    ((failure,),) = pipeline.run([Grey("a", 5)], refuse, MeanEngine())  # type: ignore[arg-type]
+    assert failure == Failure("a", "no", None if transient else Stamp(5, 7))
+
+
+def test_an_image_that_is_suspected_is_decoded_apart(tmp_path: Path) -> None:
+    """What kills a process here comes back as a failure."""
+    note = tmp_path / "decoding"
+    note.write_bytes(b"b\0")
+    suspects = Suspects(note)
+    images = [Grey("a", 1), Grey("b", 2)]
+    ((first, second),) = pipeline.run(
+        images, DiesOutside(os.getpid()), MeanEngine(), suspects=suspects
+    )
+    assert isinstance(first, Row)
+    assert second == Failure("b", "its decoder crashed (SIGSEGV)", Stamp(2, 7))
+    suspects.close()
+    assert not note.exists()
+
+
+@dataclass(frozen=True)
+class DiesOutside(Preprocessing):
+    """Segfaults in any process but one."""
+
+    home: int = 0
+
+    def __init__(self, home: int) -> None:
+        super().__init__()
+        object.__setattr__(self, "home", home)
+
+    def __call__(self, image: ImageData) -> NDArray[np.uint8]:
+        if os.getpid() != self.home:
+            ctypes.string_at(0)
+        return super().__call__(image)
+
+
+def test_images_that_are_decoded_are_noted(tmp_path: Path) -> None:
+    note = tmp_path / "decoding"
+    seen = []
+
+    def look(data: ImageData) -> NDArray[np.uint8]:
+        seen.append(note.read_bytes().partition(b"\0")[0])
+        return Preprocessing()(data)
+
+    suspects = Suspects(note)
+    list(pipeline.run([Grey("a.jpg", 1)], look, MeanEngine(), suspects=suspects))  # type: ignore[arg-type]
+    assert seen == [b"a.jpg"]
+    assert Suspects(note).names == frozenset()
+
+
+def test_a_decoder_that_does_not_end_costs_its_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline.apart, "SECONDS", 0.2)
+
+    def hang(data: ImageData) -> NDArray[np.uint8]:
+        pixels = Preprocessing()(data)
+        while pixels[0, 0, 0] == 2:
+            pass
+        return pixels
+
+    images = [Grey("a", 1), Grey("b", 2), Grey("c", 3)]
+    ((first, second, third),) = pipeline.run(images, hang, MeanEngine(), workers=1)  # type: ignore[arg-type]
+    assert second == Failure("b", pipeline.apart.TOO_LONG, Stamp(2, 7))
+    assert isinstance(first, Row)
+    assert isinstance(third, Row)
 
 
 def test_failures_do_not_make_batches_smaller() -> None:

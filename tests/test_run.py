@@ -11,7 +11,7 @@ import pytest
 from tests import networks
 from vggfeat import Extractor, VggfeatError, extract, load_features
 from vggfeat.errors import UsageError
-from vggfeat.outcome import Failure
+from vggfeat.outcome import Failure, Stamp
 from vggfeat.watcher import Watcher
 
 
@@ -58,7 +58,9 @@ def test_the_watcher_hears_every_image_once(tmp_path: Path, samples: list[Path])
         inputs, tmp_path / "f.npy", weights=networks.weights(), watcher=recorder, batch_size=2
     )
     assert (report.rows, report.failed) == (2, 1)
-    failure = Failure(str(tmp_path / "bad.jpg"), "the file is empty")
+    info = (tmp_path / "bad.jpg").stat()
+    stamp = Stamp(info.st_size, info.st_mtime_ns)
+    failure = Failure(str(tmp_path / "bad.jpg"), "the file is empty", stamp)
     assert recorder.heard == [("start", 3), failure, 3, "stop"]
 
 

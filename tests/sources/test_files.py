@@ -326,7 +326,8 @@ def test_a_file_is_read_whole_with_its_stamps(tmp_path: Path) -> None:
 
     (ref,) = open_inputs([str(tmp_path)])
 
-    assert ref.read() == (content, 76_800, 1_234_567_890_123_456_789)
+    assert ref.read() == (content, (76_800, 1_234_567_890_123_456_789))
+    assert ref.stamp() == (76_800, 1_234_567_890_123_456_789)
 
 
 @pytest.mark.parametrize(
