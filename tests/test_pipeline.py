@@ -141,7 +141,7 @@ def test_an_image_that_is_suspected_is_decoded_apart(tmp_path: Path) -> None:
     )
     assert isinstance(first, Row)
     assert second == Failure("b", "its decoder crashed (SIGSEGV)", Stamp(2, 7))
-    suspects.close()
+    suspects.close(decided=True)
     assert not note.exists()
 
 

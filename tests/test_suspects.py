@@ -70,7 +70,7 @@ def test_a_decoder_that_killed_a_process_costs_its_image_in_the_next(path: Path)
     assert "a.jpg" in suspects.names
     with suspects.decoding("a.jpg"), pytest.raises(ImageError, match="decoder crashed"):
         preprocess_apart(b"ctypes.string_at(0)", Hostile())
-    suspects.close()
+    suspects.close(decided=True)
     assert names(path) == frozenset()
 
 
@@ -78,8 +78,8 @@ def test_nothing_is_suspected_after_an_orderly_end(path: Path) -> None:
     suspects = Suspects(path)
     with suspects.decoding("a.jpg"):
         assert path.exists()
-    suspects.close()
-    suspects.close()
+    suspects.close(decided=True)
+    suspects.close(decided=True)
     assert not path.exists()
     assert names(path) == frozenset()
 
@@ -95,7 +95,7 @@ def test_suspects_are_remembered_over_deaths_until_an_orderly_end(path: Path) ->
     with suspects.decoding("0.jpg"):
         pass
     assert names(path) == suspects.names
-    suspects.close()
+    suspects.close(decided=True)
     assert names(path) == frozenset()
 
 
@@ -159,7 +159,7 @@ def test_each_thread_has_a_slot_of_its_own(path: Path) -> None:
 def test_a_block_that_ends_after_the_end_writes_nowhere(path: Path) -> None:
     suspects = Suspects(path)
     with suspects.decoding("a.jpg"):
-        suspects.close()
+        suspects.close(decided=True)
         with open(path.with_name("other"), "w+b") as other:  # has the number of the closed file
             other.write(b"content")
     with suspects.decoding("b.jpg"):
@@ -176,7 +176,7 @@ def test_garbage_does_no_harm(path: Path, garbage: bytes) -> None:
     suspects = Suspects(path)
     with suspects.decoding("a.jpg"):
         assert "a.jpg" in names(path)
-    suspects.close()
+    suspects.close(decided=True)
     assert not path.exists()
 
 
@@ -184,7 +184,7 @@ def works(suspects: Suspects) -> None:
     assert suspects.names == frozenset()
     with suspects.decoding("a.jpg"):
         pass
-    suspects.close()
+    suspects.close(decided=True)
 
 
 def test_nothing_is_recorded_where_there_is_no_path() -> None:
@@ -215,4 +215,17 @@ def test_a_full_disk_is_no_error(path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(os, "pwrite", full)
     works(suspects)
+    assert not path.exists()
+
+
+def test_who_is_suspected_stays_so_until_it_is_decided(path: Path) -> None:
+    path.write_bytes(b"culprit.jpg\0")
+    Suspects(path).close(decided=False)
+    assert names(path) == {"culprit.jpg"}
+    Suspects(path).close(decided=True)
+    assert not path.exists()
+
+
+def test_an_end_without_suspects_leaves_nothing(path: Path) -> None:
+    Suspects(path).close(decided=False)
     assert not path.exists()

@@ -126,6 +126,7 @@ class _Run:
     def carry_out(self, compute: Compute, target: Path | None) -> Report:
         started = datetime.now(timezone.utc)
         suspects = Suspects(target and target.with_name(f".{target.name}.decoding"))
+        decided = False
         try:
             unknown = self._plan.unknown(self._images)
             total = None
@@ -144,13 +145,14 @@ class _Run:
             report = self._report(done, time.monotonic() - began)
             runs = self._sink.before.about.get("runs", []) if self._sink.before else []
             self._sink.publish(done, report.about(started, runs))
+            decided = True
             return report
         except BaseException:
             if kept := self._sink.keep():
                 self._watcher.note(kept)
             raise
         finally:
-            suspects.close()
+            suspects.close(decided=decided)
             self._watcher.stop()
 
     def _write(self, batches: Iterable[list[Outcome]]) -> list[Kept | Failure]:

@@ -69,13 +69,19 @@ class Suspects:
             self._write(slot, b"")
             self._free.append(slot)
 
-    def close(self) -> None:
-        """Remove the file: the process has not died. Blocks that have not ended do no harm."""
+    def close(self, *, decided: bool) -> None:
+        """Remove the file: the process has not died. Blocks that have not ended do no harm.
+
+        Args:
+            decided: whether all images have been gone through. If not, those stay suspected that
+                were so before.
+        """
         with self._lock:
             fd, self._fd = self._fd, -1
         if fd >= 0 and self._path is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
+            if decided or not self.names:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path)
             os.close(fd)
 
     def _write(self, slot: int, name: bytes) -> None:

@@ -26,9 +26,9 @@ Examples:
 
 \b
 Beside feats.npy it writes:
-  feats.index.csv   row,path,size,mtime_ns
-  feats.json        what made it: weights, layer, preprocessing, versions, counts
-  feats.failed.csv  path,reason of each image that failed, if any did (exit code 3)
+  feats.index.csv   row,path,size,mtime_ns,sha256,crc32
+  feats.json        what made it: weights, layer, preprocessing, versions, the last runs
+  feats.failed.csv  path,reason,... of each image that failed, if any did (exit code 3)
 """
 
 
@@ -91,6 +91,9 @@ def extract(
 ) -> int:
     """Write one vector for each image of INPUT...: files, folders (with all below them), or - for
     a list of paths on stdin. Rows are in the order of the inputs, folders in natural order.
+
+    Rows that FILE has already of unchanged images are kept, and what a run that was cut off has
+    computed is taken up.
     """
     if null and STDIN not in inputs:
         raise click.UsageError("-0 is about a list on stdin: add - to the inputs")

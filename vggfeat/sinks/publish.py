@@ -20,7 +20,7 @@ from vggfeat.sinks.known import Kept
 from vggfeat.sinks.part import Part, put, sync_folder, writing
 from vggfeat.sinks.published import Published, generation
 from vggfeat.sinks.rows import RowFile
-from vggfeat.sinks.settle import complete, new, write_header
+from vggfeat.sinks.settle import complete, new, replace, write_header
 from vggfeat.sinks.work import Work
 
 
@@ -56,7 +56,7 @@ def publish(
     put(new(about_path), encode_about(about))
     sync_folder(output.parent)
     with writing(output):
-        os.replace(new(about_path), about_path)
+        replace(about_path)
         sync_folder(output.parent)
         if not changed:
             return

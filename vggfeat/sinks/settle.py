@@ -16,6 +16,8 @@ that the rest is still to be done, by whoever comes next.
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,20 +55,28 @@ def complete(output: Path, about: dict[str, Any]) -> None:
     """
     _, index, failed = beside(output)
     if new(output).exists():
-        os.replace(new(output), output)
+        replace(output)
     elif not begins_as_told(output, about):
         write_header(output, header_of(about))
     sync_folder(output.parent)
     if not new(failed).exists():
         pass
     elif new(failed).stat().st_size:
-        os.replace(new(failed), failed)
+        replace(failed)
     else:
         failed.unlink(missing_ok=True)
         new(failed).unlink()
     sync_folder(output.parent)
-    os.replace(new(index), index)
+    replace(index)
     sync_folder(output.parent)
+
+
+def replace(path: Path) -> None:
+    """Let the new file take the place of the old one, whose permissions stay. Raises OSError."""
+    if path.exists():
+        with suppress(PermissionError):  # another user's file
+            shutil.copymode(path, new(path))
+    os.replace(new(path), path)
 
 
 def write_header(path: Path, header: bytes) -> None:
