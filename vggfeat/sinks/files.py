@@ -13,6 +13,7 @@ from vggfeat.outcome import Failure, Outcome, Row
 from vggfeat.settings import decodes_alike, difference
 from vggfeat.sinks import form
 from vggfeat.sinks.known import Kept, Known
+from vggfeat.sinks.part import writing
 from vggfeat.sinks.publish import publish
 from vggfeat.sinks.published import Published, TornError, read, unfit
 from vggfeat.sinks.settle import settle
@@ -122,7 +123,8 @@ class FileSink:
         told = self._settings | {"output": self._output.name} | about | {"began_ns": min(began)}
         self._work.close()
         publish(self._output, rows, failures, told, self._kept, self._work)
-        self._work.remove()
+        with writing(self._output):
+            self._work.remove()
 
     def keep(self) -> str | None:
         """End early; say what is kept of the work, None where nothing is."""

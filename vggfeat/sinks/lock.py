@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
@@ -55,5 +56,6 @@ class OutputLock:
 
     def __exit__(self, *error: object) -> None:
         # Removed while it is still held: who waits for it notices that the file is gone.
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # a file that nobody locks is in nobody's way
+            self._path.unlink()
         self._lock.release()
