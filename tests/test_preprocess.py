@@ -290,7 +290,13 @@ def test_a_float_that_is_no_number_leaves_the_others_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "colour", "transparency"),
-    [("L", 40, 40), ("RGB", (1, 2, 3), (1, 2, 3)), ("P", 0, 0), ("1", 0, 0)],
+    [
+        ("L", 40, 40),
+        ("I;16", 4000, 4000),
+        ("RGB", (1, 2, 3), (1, 2, 3)),
+        ("P", 0, 0),
+        ("1", 0, 0),
+    ],
 )
 def test_the_one_transparent_colour_of_a_png_becomes_white(
     mode: str, colour: Any, transparency: Any

@@ -8,30 +8,36 @@ is Pillow's bilinear, which averages over all source pixels when it shrinks.
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from vggfeat.errors import ImageError, UsageError, describe_os_error
+from vggfeat.colours import eight_bits, to_rgb
+from vggfeat.decode import MAX_PIXELS, check_size, opened, reasons
+from vggfeat.errors import ImageError, UsageError
 from vggfeat.vgg16 import SIZE, text
+
+__all__ = [
+    "MAX_PIXELS",
+    "RESIZE",
+    "ImageData",
+    "Preprocessing",
+    "crop_box",
+    "fit",
+    "preprocess",
+    "to_rgb",
+    "upright",
+]
 
 ImageData: TypeAlias = "bytes | Image.Image | NDArray[np.uint8]"
 
 RESIZE = 256
-MAX_PIXELS = 178_956_970  # Pillow's own bound on decompression bombs: half a GB of RGB
-
-# What Pillow can read without loading all of its plugins, which takes a tenth of a second.
-_COMMON_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM")
-
-# Decoders left out: EPS starts Ghostscript on the file, and these others read no pixels.
-_REFUSED_FORMATS = frozenset({"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"})
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+# From how many pixels on an image is converted a band at a time, and in how many bands.
+_MANY_PIXELS = 1 << 25
+_BANDS = 14
 
 # What turns the stored pixels upright, for each EXIF orientation but the first.
 _TURNS = {
@@ -43,6 +49,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Those for which the stored image is mirrored in upright x, in upright y, and has them swapped.
+_MIRRORED_X, _MIRRORED_Y, _SWAPPED = (
+    frozenset(map(_TURNS.get, orientations))
+    for orientations in ((2, 3, 6, 7), (3, 4, 7, 8), (5, 6, 7, 8))
+)
 
 
 @dataclass(frozen=True)
@@ -83,48 +94,11 @@ def preprocess(
         if image.shape == (SIZE, SIZE, 3) and image.dtype == np.uint8:
             return image
         image = _from_array(image)
-    with _reasons():
+    with reasons():
         if isinstance(image, Image.Image):
             return fit(image, resize)
-        with _open(image) as opened:
-            if fast_decode:
-                opened.draft(None, (resize, resize))
-            return fit(opened, resize)
-
-
-@contextlib.contextmanager
-def _reasons() -> Iterator[None]:
-    """Turn what Pillow raises into an ImageError with the reason."""
-    try:
-        yield
-    except ImageError:
-        raise
-    except Image.DecompressionBombError:
-        raise ImageError(f"too large: the limit is {MAX_PIXELS:,} pixels in all") from None
-    except OSError as error:
-        raise ImageError(f"damaged or cut short: {describe_os_error(error)}") from error
-    except MemoryError:
-        raise ImageError("too large: not enough memory to decode it") from None
-    except Exception as error:
-        # A damaged file makes Pillow's parsers raise nearly anything: SyntaxError,
-        # struct.error, ValueError, IndexError, zlib.error ...
-        raise ImageError(f"damaged: {error or type(error).__name__}") from error
-
-
-def _open(data: bytes) -> Image.Image:
-    if not data:
-        raise ImageError("the file is empty")
-    try:
-        return Image.open(io.BytesIO(data), formats=_COMMON_FORMATS)
-    except UnidentifiedImageError:
-        Image.init()
-    formats = [name for name in Image.ID if name not in _REFUSED_FORMATS]
-    try:
-        return Image.open(io.BytesIO(data), formats=formats)
-    except UnidentifiedImageError:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-            raise ImageError("HEIC is not supported; convert it to JPEG first") from None
-        raise ImageError("not an image, or of a format that is not supported") from None
+        with opened(image, resize if fast_decode else None) as file:
+            return fit(file, resize)
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
@@ -145,16 +119,51 @@ def fit(image: Image.Image, resize: int = RESIZE) -> NDArray[np.uint8]:
     Raises:
         ImageError: the image has no pixels or too many. Errors of Pillow's decoders pass.
     """
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise ImageError(f"it has no pixels: {width}x{height}")
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"too large: {width}x{height} pixels, the limit is {MAX_PIXELS:,} in all")
+    check_size(image)
+    if image.width * image.height > _MANY_PIXELS:
+        return _fit_in_bands(image, resize)
     image = to_rgb(upright(image))
     resized = image.resize(
         (SIZE, SIZE), Image.Resampling.BILINEAR, box=crop_box(image.width, image.height, resize)
     )
     return np.asarray(resized)
+
+
+def _fit_in_bands(image: Image.Image, resize: int) -> NDArray[np.uint8]:
+    """The same with little memory beside the image: a few rows of the result after the other.
+
+    A resampling that starts elsewhere rounds elsewhere, which moves some pixels by a grey level.
+    """
+    turn = _turn(image)
+    image = eight_bits(image)
+    width, height = image.size[::-1] if turn in _SWAPPED else image.size
+    left, top, right, bottom = crop_box(width, height, resize)
+    # Resampling looks as far to each side as a pixel of the result reaches.
+    margin_x, margin_y = (max(side / SIZE, 1) + 1 for side in (right - left, bottom - top))
+    first_x, last_x = max(int(left - margin_x), 0), min(int(right + margin_x), width)
+    rows = SIZE // _BANDS
+    step = (bottom - top) / _BANDS
+    bands = []
+    for start in (top + step * number for number in range(_BANDS)):
+        first_y = max(int(start - margin_y), 0)
+        last_y = min(int(start + step + margin_y), height)
+        stored = image.crop(_stored(turn, (width, height), (first_x, first_y, last_x, last_y)))
+        band = to_rgb(stored if turn is None else stored.transpose(turn))
+        box = (left - first_x, start - first_y, right - first_x, start + step - first_y)
+        bands.append(np.asarray(band.resize((SIZE, rows), Image.Resampling.BILINEAR, box=box)))
+    return np.concatenate(bands)
+
+
+def _stored(
+    turn: Image.Transpose | None, size: tuple[int, int], box: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
+    """Where in the stored image a box of the upright one is."""
+    (width, height), (left, top, right, bottom) = size, box
+    if turn in _MIRRORED_X:
+        left, right = width - right, width - left
+    if turn in _MIRRORED_Y:
+        top, bottom = height - bottom, height - top
+    return (top, left, bottom, right) if turn in _SWAPPED else (left, top, right, bottom)
 
 
 def crop_box(width: int, height: int, resize: int) -> tuple[float, float, float, float]:
@@ -172,6 +181,11 @@ def crop_box(width: int, height: int, resize: int) -> tuple[float, float, float,
 
 def upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation means it to be seen."""
+    turn = _turn(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
     image.load()  # Pillow turns a TIFF by itself while it loads it, and drops the tag then
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
@@ -179,36 +193,7 @@ def upright(image: Image.Image) -> Image.Image:
         raise
     except Exception:
         # Unreadable EXIF is a flaw of the metadata: the pixels are as good as without any.
-        return image
+        return None
     # Not ImageOps.exif_transpose: it writes the EXIF anew as well, and fails where another
     # tag of it is odd.
-    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB from any mode Pillow opens: 16 bits scaled down, transparency on white."""
-    image.load()
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, or of floats in 0..1 or 0..255, as 8-bit grey.
-
-    16 bits keep their high byte, as Pillow does with 16-bit colour. 32-bit integers are taken
-    for 16 bits, or for 8 where none is larger.
-    """
-    pixels = np.asarray(image)
-    if image.mode == "F":
-        pixels = np.nan_to_num(pixels)
-        grey = pixels * 255 if pixels.max() <= 1 else pixels
-        return Image.fromarray(grey.clip(0, 255).astype(np.uint8))
-    pixels = pixels.clip(0, 65535)
-    is_8_bits = image.mode == "I" and pixels.max() <= 255
-    return Image.fromarray((pixels if is_8_bits else pixels >> 8).astype(np.uint8))
+    return _TURNS.get(orientation) if isinstance(orientation, int) else None
