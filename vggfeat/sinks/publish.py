@@ -45,14 +45,18 @@ def publish(
             decided and `settle` ends it.
     """
     about_path, index_path, failed_path = beside(output)
-    index, failed = encode_index(kept.entry for kept in rows), encode_failed(failures)
-    changed = _Vectors(output, about, rows, before, work).make_ready()
-    about["bytes"] = (new(output) if new(output).exists() else output).stat().st_size
-    about["generation"] = generation(index, failed)
-    changed |= before is None or about["generation"] != before.about["generation"]
+    listed = [kept.entry for kept in rows]
+    changed = before is None or listed != before.entries or list(failures) != before.failures
     if changed:
+        _Vectors(output, about, rows, before, work).make_ready()
+        index, failed = encode_index(listed), encode_failed(failures)
+        about["bytes"] = (new(output) if new(output).exists() else output).stat().st_size
+        about["generation"] = generation(index, failed)
         put(new(index_path), index)
         put(new(failed_path), failed)
+    else:
+        assert before is not None
+        about |= {name: before.about[name] for name in ("bytes", "generation")}
     put(new(about_path), encode_about(about))
     sync_folder(output.parent)
     with writing(output):
@@ -85,12 +89,12 @@ class _Vectors:
         self._before = before
         self._work = work
 
-    def make_ready(self) -> bool:
-        """Have it on the disk, to be published. False where it stays as it is."""
+    def make_ready(self) -> None:
+        """Have it on the disk, to be published."""
         wanted = self._keys(kept.entry for kept in self._rows)
         there = self._keys(self._before.entries) if self._before else None
         if wanted == there:
-            return False
+            return
         if there and wanted[: len(there)] == there and self._may_grow():
             self._append(len(there))
         elif wanted == self._keys(self._work.entries) and self._work.vectors.exists():
@@ -99,7 +103,6 @@ class _Vectors:
                 os.replace(self._work.vectors, new(self._output))
         else:
             self._assemble()
-        return True
 
     def _may_grow(self) -> bool:
         # A second name of the file is somebody's copy of it, which is not to change.
