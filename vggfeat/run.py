@@ -134,7 +134,7 @@ class _Run:
                 unknown = iter(listed := list(unknown))
                 total = len(listed)
             first = next(unknown, None)
-            batches = compute(chain([first], unknown), suspects) if first else iter(())
+            batches = compute(chain([first], unknown), suspects) if first is not None else iter(())
             self._watcher.start(total)
             began = time.monotonic()
             done = self._plan.merged(self._write(batches))

@@ -72,12 +72,12 @@ class FileSink:
             return
         if why:
             self._on_note(f"all is computed anew: {why}")
-        if difference(self._work.settings, self._settings) is None:
-            self._work.resume()
-            self._add(self._work.settings, self._work, published=False)
         if self.before and not why:
             self._kept = self.before
             self._add(self.before.about, self.before, published=True)
+        if difference(self._work.settings, self._settings) is None:
+            self._work.resume()
+            self._add(self._work.settings, self._work, published=False)
 
     def _add(self, made: dict[str, Any], of: Work | Published, *, published: bool) -> None:
         failures = of.failures if decodes_alike(made, self._settings) else []

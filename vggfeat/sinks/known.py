@@ -48,7 +48,7 @@ class Known:
         *,
         published: bool,
     ) -> None:
-        """Let count what a run has made that began then."""
+        """Let count what a run has made that began then, and later than those added before."""
         rows = [Kept(entry, published, row) for row, entry in enumerate(entries)]
         self._rows += rows
         fresh = began_ns - _FRESH_NS
@@ -84,8 +84,8 @@ class Known:
 
     @cached_property
     def contents(self) -> Mapping[str, Kept]:
-        """The rows by sha256 of the images' files."""
-        return {kept.entry.sha256: kept for kept in self._rows}
+        """The rows by sha256 of the images' files; of several, the first."""
+        return {kept.entry.sha256: kept for kept in reversed(self._rows)}
 
     @cached_property
     def sizes(self) -> Container[int]:

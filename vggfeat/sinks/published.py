@@ -17,7 +17,10 @@ from vggfeat.outcome import Failure
 from vggfeat.sinks import FORMS, form
 from vggfeat.sinks.index import Entry, beside, entries, failures, read_about
 
-_NEEDED = {"generation", "format", "rows", "shape", "bytes", "began_ns"}
+_TOLD = {
+    "generation": str, "format": str, "shape": list, "weights": dict, "preprocessing": dict,
+    "versions": dict, "rows": int, "failed": int, "bytes": int, "began_ns": int, "runs": list,
+}  # fmt: skip
 
 
 class Published(NamedTuple):
@@ -114,8 +117,10 @@ def about_at(path: Path) -> dict[str, Any] | None:
 
 def _checked(about: dict[str, Any] | None) -> dict[str, Any]:
     """Raises ValueError where something is missing."""
-    if about is None or not about.keys() >= _NEEDED or about["format"] not in FORMS:
+    if about is None or any(not isinstance(about.get(name), kind) for name, kind in _TOLD.items()):
         raise ValueError("not what vggfeat writes")
+    if about["format"] not in FORMS or not all(isinstance(side, int) for side in about["shape"]):
+        raise ValueError("not what this version writes")
     return about
 
 

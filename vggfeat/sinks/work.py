@@ -56,7 +56,7 @@ class Work:
         self.failures: list[Failure] = []
         self._kept = 0, 0  # bytes of the two files that were taken up
         self._parts: tuple[Part, ...] = ()
-        with suppress(OSError, ValueError), open(self.journal, "rb") as file:
+        with suppress(OSError, ValueError, TypeError), open(self.journal, "rb") as file:
             self.settings = dict(json.loads(file.readline()))
 
     def resume(self) -> None:
