@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests import networks
-from vggfeat import VggfeatError, extract, features, load_features
+from vggfeat import VggfeatError, extract, load_features
+from vggfeat.sinks import published
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, samples: list[Path]) -> Path:
 
 @pytest.fixture
 def output(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(features, "_PATIENCE", 0.1)
+    monkeypatch.setattr(published, "_PATIENCE", 0.1)
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "one" / "f.npy"
 
@@ -89,7 +90,7 @@ def test_while_a_run_publishes_it_waits(
     output: Path, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files change one by one; what is read is the one set or the other."""
-    monkeypatch.setattr(features, "_PATIENCE", 10)
+    monkeypatch.setattr(published, "_PATIENCE", 10)
 
     def replace() -> None:
         for name in ("f.json", "f.npy", "f.index.csv"):
@@ -102,7 +103,7 @@ def test_while_a_run_publishes_it_waits(
     thread.start()
     seen = set()
     while thread.is_alive():
-        vectors, listed = features.open_generation(output)
+        listed, vectors = published.open_generation(output, lambda listed: np.load(output))
         seen.add(listed.about["generation"])
         expected = other if listed.about["generation"] == about["generation"] else None
         if expected is not None:

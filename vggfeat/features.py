@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat.errors import VggfeatError, describe_os_error
-from vggfeat.sinks import published
-from vggfeat.sinks.index import beside
-from vggfeat.sinks.published import Published, TornError
+from vggfeat.sinks.published import Published, TornError, open_generation
 from vggfeat.sinks.rows import checksum
-
-_PATIENCE = 2.0  # seconds, for a run that is publishing at the moment
-_LOOK_AGAIN = 0.02
 
 
 class Features(NamedTuple):
@@ -38,31 +32,13 @@ def load_features(path: str | os.PathLike[str]) -> Features:
     Raises:
         VggfeatError: one of them is missing or damaged, or they do not belong together.
     """
-    vectors, listed = open_generation(path)
-    return Features(vectors, [entry.name for entry in listed.entries])
-
-
-def open_generation(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], Published]:
-    """The vectors of an .npy file, memory-mapped, and what its companions tell of them.
-
-    Raises:
-        VggfeatError: as `load_features`.
-    """
     file = Path(os.path.realpath(path))
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            before = published.read(file)
-            if before is None:
-                raise VggfeatError(f"{path}: there is no {beside(file).about.name} beside it")
-            vectors = _vectors(path, file)
-            if published.generation_of(file) == before.about["generation"]:
-                _check(path, vectors, before)
-                return vectors, before
-        except TornError as error:
-            if time.monotonic() > until:
-                raise VggfeatError(f"{error}: extract again") from error
-        time.sleep(_LOOK_AGAIN)
+    try:
+        listed, vectors = open_generation(file, lambda listed: _vectors(path, file))
+    except TornError as error:
+        raise VggfeatError(f"{error}: extract again") from error
+    _check(path, vectors, listed)
+    return Features(vectors, [entry.name for entry in listed.entries])
 
 
 def _vectors(path: str | os.PathLike[str], file: Path) -> NDArray[Any]:

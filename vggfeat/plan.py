@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from natsort import natsorted
 
 from vggfeat.errors import ImageError, VggfeatError
 from vggfeat.outcome import Failure
-from vggfeat.sinks.known import NEW, Kept, Known
+from vggfeat.sinks.known import CHANGED, DOUBTFUL, Kept, Known
 from vggfeat.sources import ImageRef
-from vggfeat.sources.files import UnreadableFolder
 
 MOVED, TOUCHED = AS_GOOD = "moved", "touched"
 
@@ -31,28 +31,15 @@ class Plan:
         self._names: set[str] = set()
 
     def unknown(self, images: Iterable[ImageRef]) -> Iterator[ImageRef]:
-        """The images that are to be looked at.
-
-        Raises:
-            VggfeatError: a folder cannot be listed, and rows of images below it would be lost.
-        """
+        """The images that are to be looked at."""
         for image in images:
             found = self._known.of(image.name, image.stamp())
             if self._strict and isinstance(found, Failure):
                 raise refused(found)
-            if isinstance(image, UnreadableFolder):
-                self._check_nothing_is_lost(image)
             self._places.append(found)
             self._names.add(image.name)
             if found is None:
                 yield image
-
-    def _check_nothing_is_lost(self, folder: UnreadableFolder) -> None:
-        if rows := self._known.under(folder.name):
-            raise VggfeatError(
-                f"{folder.name}: {folder.reason}: {rows:,} rows of images below it would be lost; "
-                "run again when it can be read, or drop them with --fresh"
-            )
 
     def why(self, image: ImageRef) -> str:
         """Why an image is to be looked at, in a word; one of `AS_GOOD` if its row is there."""
@@ -64,13 +51,28 @@ class Plan:
             data = image.read().data
         except (OSError, ImageError):
             return why
-        if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() in self._known.contents:
-            return MOVED if why == NEW else TOUCHED
-        return why
+        sha256 = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else ""
+        if sha256 not in self._known.contents:
+            return CHANGED if why == DOUBTFUL else why
+        return TOUCHED if self._known.is_of(image.name, sha256) else MOVED
 
     def gone(self, names: Iterable[str]) -> list[str]:
         """Which of some names are not among the images, in natural order."""
         return natsorted(set(names) - self._names)
+
+    def moves(self) -> int:
+        """How many rows would stand before the one that they follow."""
+        rows = [place.row for place in self._places if isinstance(place, Kept)]
+        return sum(after < before for before, after in pairwise(rows))
+
+    def lost(self, done: Iterable[Kept | Failure] = ()) -> set[str]:
+        """The images that have a row and are not among these, or failed this time.
+
+        Args:
+            done: what has become of those that were looked at.
+        """
+        failed = {item.name for item in done if isinstance(item, Failure)}
+        return {name for name in self._known.rows if name not in self._names or name in failed}
 
     def merged(self, done: Iterable[Kept | Failure]) -> list[Kept | Failure]:
         """What has become of each image.

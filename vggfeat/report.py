@@ -17,7 +17,7 @@ class Report(NamedTuple):
         failed: images that have none: `feats.failed.csv` has their names and reasons.
         computed: rows that this run has computed; the others were there already.
         resumed: rows that an earlier run, cut off, has computed.
-        dropped: rows that were there before, of images that are gone or have changed.
+        dropped: rows that were there before, of images that are gone.
         shape: of one image's features.
         seconds: from the first image to the last row, without loading weights and engine.
         skipped: what was passed over in folders, in words.

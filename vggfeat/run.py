@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timezone
@@ -13,7 +14,7 @@ from pathlib import Path
 from vggfeat import engines, pipeline, sinks
 from vggfeat.errors import VggfeatError
 from vggfeat.outcome import Failure, Outcome, Row, Stamp
-from vggfeat.plan import AS_GOOD, Plan, refused
+from vggfeat.plan import AS_GOOD, MOVED, Plan, refused
 from vggfeat.preprocess import RESIZE, Preprocessing
 from vggfeat.report import Report
 from vggfeat.settings import settings
@@ -24,6 +25,7 @@ from vggfeat.sinks.lock import OutputLock
 from vggfeat.sinks.stdout import StdoutSink
 from vggfeat.sinks.strangers import check_free
 from vggfeat.sources import ImageRef, Inputs, open_inputs
+from vggfeat.sources.unreachable import check_reachable
 from vggfeat.suspects import Suspects
 from vggfeat.watcher import Watcher
 from vggfeat.weights import Weights, chosen_for
@@ -133,6 +135,7 @@ class _Run:
             if self._images.total is not None:  # then what is to do can be counted beforehand
                 unknown = iter(listed := list(unknown))
                 total = len(listed)
+                check_reachable(self._plan.lost())
             first = next(unknown, None)
             batches = compute(chain([first], unknown), suspects) if first is not None else iter(())
             self._watcher.start(total)
@@ -142,6 +145,7 @@ class _Run:
                 raise _no_images(self._images)
             if self._images.taken != len(done):
                 raise AssertionError(f"{len(done)} outcomes of {self._images.taken} images")
+            check_reachable(self._plan.lost(done))
             report = self._report(done, time.monotonic() - began)
             runs = self._sink.before.about.get("runs", []) if self._sink.before else []
             self._sink.publish(done, report.about(started, runs))
@@ -171,34 +175,40 @@ class _Run:
 
     def foresee(self) -> Report:
         """Tell the watcher what `carry_out` would do; images that may fail count as rows."""
-        done: list[Kept | Failure] = []
+        reasons: Counter[str] = Counter()
+        looked_at: list[Kept | Failure] = []
         try:
             for image in self._plan.unknown(self._images):
                 why = self._plan.why(image)
                 self._watcher.foreseen(image.name, why)
-                self._computed += why not in AS_GOOD
-                done.append(Kept(Entry(image.name, Stamp(0, 0), "", ""), published=True, row=-1))
-            merged = self._plan.merged(done)
-            for name in self._gone():
-                self._watcher.foreseen(name, "gone")
-            return self._report(merged, 0.0)
+                reasons[why] += 1
+                looked_at.append(Kept(Entry(image.name, Stamp(0, 0), "", ""), True, -1))
+            check_reachable(self._plan.lost())
         finally:
             self._sink.keep()
+        gone = self._gone()
+        for entry in gone:
+            self._watcher.foreseen(entry.name, "gone")
+        self._computed = reasons.total() - sum(reasons[why] for why in AS_GOOD)
+        report = self._report(self._plan.merged(looked_at), 0.0)
+        return report._replace(dropped=max(len(gone) - reasons[MOVED], 0))
 
-    def _gone(self) -> list[str]:
-        """The images that had a row before and are not among the inputs."""
+    def _gone(self) -> list[Entry]:
+        """The rows that are there of images that are not among the inputs."""
         before = self._sink.before.entries if self._sink.before else []
-        return self._plan.gone(entry.name for entry in before)
+        names = set(self._plan.gone(entry.name for entry in before))
+        return [entry for entry in before if entry.name in names]
 
     def _report(self, done: Sequence[Kept | Failure], seconds: float) -> Report:
         rows = [item for item in done if isinstance(item, Kept)]
+        contents = {kept.entry.sha256 for kept in rows}
         return Report(
             output="",
             rows=len(rows),
             failed=len(done) - len(rows),
             computed=self._computed,
             resumed=sum(not kept.published and kept.row < self._sink.resumed for kept in rows),
-            dropped=len(self._gone()),
+            dropped=sum(entry.sha256 not in contents for entry in self._gone()),
             shape=(),
             seconds=seconds,
             skipped=str(self._images.skipped),

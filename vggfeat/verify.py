@@ -23,7 +23,7 @@ from vggfeat.settings import difference, settings
 from vggfeat.sinks import form
 from vggfeat.sinks.index import Entry, beside
 from vggfeat.sinks.known import CHANGED, NEW, Known
-from vggfeat.sinks.published import Published, TornError, begins_as_told, read
+from vggfeat.sinks.published import Published, TornError, header_of, open_generation
 from vggfeat.sinks.rows import RowFile, checksum
 from vggfeat.sources import open_inputs
 from vggfeat.weights import Weights, choose
@@ -82,48 +82,59 @@ def verify(
     file = Path(os.path.realpath(output))
     findings = Findings(os.fspath(output))
     try:
-        published = read(file)
+        published, rows = _opened(file)
     except TornError as error:
         findings.damages.append(str(error))
         return findings
-    if published is None:
-        raise VggfeatError(
-            f"{output}: there is no {beside(file).about.name} beside it: vggfeat did not write it, "
-            "or its companions were left behind"
-        )
     findings.generation = published.about["generation"]
     findings.rows, findings.failed = len(published.entries), len(published.failures)
-    try:
-        with closing(_rows(file, published)) as rows:
-            findings.damages += _damages(file, published, rows)
-            if recompute and not findings.damages:
-                _recompute(published, rows, recompute, choose(weights), findings)
-    except OSError as error:
-        raise VggfeatError(f"{output}: cannot be read: {describe_os_error(error)}") from error
+    with closing(rows):
+        findings.damages += _damages(published, rows)
+        if recompute and not findings.damages:
+            _recompute(published, rows, recompute, choose(weights), findings)
     if against:
         findings.outdated = _outdated(published, [os.fspath(name) for name in against])
     return findings
 
 
-def _rows(file: Path, published: Published) -> RowFile:
-    about = published.about
-    names = [entry.name for entry in published.entries]
-    return RowFile(file, form(about["format"]), tuple(about["shape"]), names)
+def _opened(file: Path) -> tuple[Published, RowFile]:
+    """An output of which all files are of one generation, while a run replaces them too.
+
+    Raises:
+        TornError: they do not belong together.
+        VggfeatError: it was not written by vggfeat, or cannot be read.
+    """
+
+    def open_rows(published: Published) -> RowFile:
+        about = published.about
+        names = [entry.name for entry in published.entries]
+        try:
+            rows = RowFile(file, form(about["format"]), tuple(about["shape"]), names)
+        except OSError as error:
+            raise VggfeatError(f"{file}: cannot be read: {describe_os_error(error)}") from error
+        except ValueError as error:
+            raise VggfeatError(f"{file}: cannot be read: it is no file") from error
+        if rows.begins_with(header_of(about)):
+            return rows
+        rows.close()
+        raise TornError(f"{file} does not begin as {beside(file).about.name} tells")
+
+    return open_generation(file, open_rows)
 
 
-def _damages(file: Path, published: Published, rows: RowFile) -> Iterator[str]:
+def _damages(published: Published, rows: RowFile) -> Iterator[str]:
     """What is wrong with the number of rows and with each row."""
     about, entries, failures = published
-    if not begins_as_told(file, about):
-        yield "it does not begin as its feats.json tells: other rows, or another program's file"
     told = {"rows": len(entries), "failed": len(failures)}
     for what, count in told.items():
         if about[what] != count:
             yield f"{about[what]:,} {what} are told, but {count:,} are listed"
+    # More than that may be what a run is about to add, where the header tells the rows.
+    too_long = rows.size > about["bytes"] and not form(about["format"]).HEADER_TELLS_ROWS
     if len(rows) != len(entries):
         yield f"{len(rows):,} whole rows, but {len(entries):,} are listed"
-    elif file.stat().st_size != about["bytes"]:
-        yield f"{file.stat().st_size:,} bytes, but {about['bytes']:,} were written"
+    elif rows.size < about["bytes"] or too_long:
+        yield f"{rows.size:,} bytes, but {about['bytes']:,} were written"
     wrong = (
         f"row {row} ({entry.name}) {why}"
         for row, entry in enumerate(entries[: len(rows)])
@@ -155,6 +166,7 @@ def _outdated(published: Published, inputs: Sequence[str]) -> dict[str, int]:
         "changed": reasons[CHANGED],
         "moved": reasons[MOVED],
         "gone": len(plan.gone(listed)),
+        "in another order": plan.moves(),
     }
     return {what: count for what, count in counts.items() if count}
 
@@ -187,6 +199,7 @@ def _recompute(
                 f"row {row} ({entries[row].name}) is off by {error:.1e} of its norm when it is "
                 "computed again"
             )
+            continue
         findings.recomputed += 1
         findings.bit_equal += checksum(vector) == entries[row].crc32
 

@@ -86,9 +86,6 @@ class _Lines:
     def __init__(self, say: Any) -> None:
         self._say = say
 
-    def foreseen(self, name: str, why: str) -> None:
-        click.echo(b"%-14b %b" % (why.encode(), os.fsencode(name)))
-
     def start(self, total: int | None) -> None:
         self._total = total
         self._done = 0

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from vggfeat.sinks.index import Entry
 # coarse: two seconds on FAT. So stamps that were fresh when the run began prove nothing.
 _FRESH_NS = 2_000_000_000
 
-NEW, CHANGED = "new", "changed"
+NEW, CHANGED, DOUBTFUL = "new", "changed", "maybe changed"
 
 
 class Kept(NamedTuple):
@@ -75,7 +74,7 @@ class Known:
             return NEW
         if isinstance(made, Failure) and made.stamp is None:
             return "failed before"
-        return CHANGED if stamp != _stamp(made) else "maybe changed"
+        return CHANGED if stamp != _stamp(made) else DOUBTFUL
 
     def recognised(self, image: Recognised) -> Kept:
         """The row of an image whose content is known."""
@@ -92,10 +91,15 @@ class Known:
         """Of the images' files, in bytes."""
         return {kept.entry.stamp.size for kept in self._rows}
 
-    def under(self, folder: str) -> int:
-        """How many rows are of images below a folder."""
-        begin = os.path.join(folder, "")
-        return sum(kept.entry.name.startswith(begin) for kept in self._rows)
+    @property
+    def rows(self) -> Iterator[str]:
+        """The images that have one."""
+        return (kept.entry.name for kept in self._rows)
+
+    def is_of(self, name: str, sha256: str) -> bool:
+        """Whether the row of that name is of that content."""
+        made = self._by_name.get(name)
+        return isinstance(made, Kept) and made.entry.sha256 == sha256
 
 
 def _stamp(made: Kept | Failure) -> Stamp | None:

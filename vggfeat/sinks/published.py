@@ -9,17 +9,25 @@ the vectors has one generation.
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.outcome import Failure
 from vggfeat.sinks import FORMS, form
 from vggfeat.sinks.index import Entry, beside, entries, failures, read_about
 
+A = TypeVar("A")
+
+_PATIENCE = 2.0  # seconds, for a run that is publishing at the moment
+_LOOK_AGAIN = 0.02
+
 _TOLD = {
     "generation": str, "format": str, "shape": list, "weights": dict, "preprocessing": dict,
-    "versions": dict, "rows": int, "failed": int, "bytes": int, "began_ns": int, "runs": list,
+    "layer": str, "engine": str, "versions": dict, "rows": int, "failed": int, "bytes": int,
+    "began_ns": int, "runs": list,
 }  # fmt: skip
 
 
@@ -72,10 +80,33 @@ def read(output: Path) -> Published | None:
         raise TornError(f"{index_path} and {about_path.name} do not belong together") from error
 
 
-def generation_of(output: Path) -> str | None:
-    """The generation that `feats.json` tells of at the moment."""
-    about = about_at(beside(output).about)
-    return about["generation"] if about else None
+def open_generation(output: Path, opener: Callable[[Published], A]) -> tuple[Published, A]:
+    """What is published, and its vectors, of one generation while a run replaces them too.
+
+    Args:
+        opener: opens the vectors. It may raise TornError for those of another generation.
+
+    Raises:
+        TornError: the files do not belong together, and no run is about to change that.
+        VggfeatError: there is no output of vggfeat's, or it cannot be read.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            published = read(output)
+            if published is None:
+                raise VggfeatError(
+                    f"{output}: there is no {beside(output).about.name} beside it: vggfeat did not "
+                    "write it, or its companions were left behind"
+                )
+            opened = opener(published)
+            about = about_at(beside(output).about)
+            if about is not None and about["generation"] == published.about["generation"]:
+                return published, opened
+        except TornError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_LOOK_AGAIN)
 
 
 def begins_as_told(output: Path, about: dict[str, Any]) -> bool:
@@ -119,7 +150,8 @@ def _checked(about: dict[str, Any] | None) -> dict[str, Any]:
     """Raises ValueError where something is missing."""
     if about is None or any(not isinstance(about.get(name), kind) for name, kind in _TOLD.items()):
         raise ValueError("not what vggfeat writes")
-    if about["format"] not in FORMS or not all(isinstance(side, int) for side in about["shape"]):
+    numbers = (about["preprocessing"].get("resize"), *about["shape"])
+    if about["format"] not in FORMS or not all(isinstance(number, int) for number in numbers):
         raise ValueError("not what this version writes")
     return about
 

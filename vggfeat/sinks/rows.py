@@ -32,10 +32,14 @@ class RowFile:
         self._path = path
         self._form = form
         self._names = names
-        self.fd = os.open(path, os.O_RDONLY)
-        size = os.fstat(self.fd).st_size
-        self._data = mmap.mmap(self.fd, 0, access=mmap.ACCESS_READ) if size else b""
+        with open(path, "rb") as file:
+            self.size = os.fstat(file.fileno()).st_size
+            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
+            self.fd = os.dup(file.fileno())
         self._places = form.locate(self._data, names, shape)
+
+    def begins_with(self, header: bytes) -> bool:
+        return self._data[: len(header)] == header
 
     def __len__(self) -> int:
         """How many rows there are, as far as they are whole and in the order of the names."""
