@@ -3,6 +3,7 @@
 PYTHON ?= python3
 WEIGHTS ?= random
 PYTEST ?=
+TORTURE ?=
 BENCH ?=
 # PyPI's torch for Linux brings CUDA along, some gigabytes: make bench PEERS='...' leaves it out.
 PEERS ?= tensorflow onnx onnxruntime openvino torch==2.13.0
@@ -12,13 +13,14 @@ TORCH ?= torch==2.13.0
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test frameworks bench lint format clean
+.PHONY: help demo test torture frameworks bench lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo                 extract the features of sample_images, with random weights"
 	@echo "make demo WEIGHTS=keras   the same with the real ones (downloads 553 MB once)"
 	@echo "make test                 run the tests; PYTEST='-k name' picks some"
+	@echo "make torture              kill runs a thousand times, some minutes; TORTURE=--help tells more"
 	@echo "make frameworks           install PyTorch for those tests that ask it (may take gigabytes)"
 	@echo "make bench                measure vggfeat beside its peers; BENCH=--help tells more"
 	@echo "make lint                 check style (ruff) and types (mypy)"
@@ -40,6 +42,9 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	.venv/bin/python -m pytest $(PYTEST)
+
+torture: .venv/installed-dev
+	.venv/bin/python -m tests.crash $(TORTURE)
 
 frameworks: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[frameworks]' $(TORCH) \

@@ -80,9 +80,16 @@ def test_a_missing_file_is_named(output: Path, name: str, said: str) -> None:
         load_features(output)
 
 
+def test_what_is_no_npy_file_is_refused(output: Path) -> None:
+    for content in (b"", b"hello", output.read_bytes()[:100], output.read_bytes()[:-1]):
+        output.write_bytes(content)
+        with pytest.raises(VggfeatError, match=r"no \.npy file of vggfeat's"):
+            load_features(output)
+
+
 def test_another_file_is_refused_and_never_unpickled(output: Path) -> None:
     np.save(output, np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(VggfeatError, match=r"no \.npy file"):
+    with pytest.raises(VggfeatError, match=r"no \.npy file of vggfeat's \(it holds object"):
         load_features(output)
 
 

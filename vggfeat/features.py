@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from vggfeat.errors import VggfeatError, describe_os_error
@@ -41,14 +42,21 @@ def load_features(path: str | os.PathLike[str]) -> Features:
     return Features(vectors, [entry.name for entry in listed.entries])
 
 
-def _vectors(path: str | os.PathLike[str], file: Path) -> NDArray[Any]:
+def _vectors(path: str | os.PathLike[str], file: Path) -> NDArray[np.float32]:
     try:
-        vectors: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+        # Not numpy.load, which opens the file twice: the second may be another one already.
+        with open(file, "rb") as opened:
+            version = npy_format.read_magic(opened)
+            if version != (1, 0):
+                raise ValueError(f"version {version} of its header is not vggfeat's")
+            shape, _, dtype = npy_format.read_array_header_1_0(opened)
+            if dtype != np.float32:
+                raise ValueError(f"it holds {dtype}")
+            return np.memmap(opened, np.float32, "r", opened.tell(), shape)
     except OSError as error:
         raise VggfeatError(f"{path}: cannot be read: {describe_os_error(error)}") from error
     except ValueError as error:
-        raise VggfeatError(f"{path}: no .npy file ({error})") from error
-    return vectors
+        raise VggfeatError(f"{path}: no .npy file of vggfeat's ({error})") from error
 
 
 def _check(path: str | os.PathLike[str], vectors: NDArray[Any], listed: Published) -> None:

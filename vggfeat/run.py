@@ -89,6 +89,8 @@ def extract(
     if target is not None:
         check_free(target, form)
     with OutputLock(target, wait=wait, on_wait=watcher.note) if target else nullcontext():
+        if target is not None:  # as it is when others have ended
+            check_free(target, form)
         images = open_inputs([os.fspath(name) for name in names], nul_separated=nul_separated)
         if images.total == 0:
             raise _no_images(images)

@@ -9,6 +9,7 @@ from pathlib import Path
 import filelock
 
 from vggfeat.errors import OutputBusyError, VggfeatError, describe_os_error
+from vggfeat.sinks.index import beside
 
 _A_MOMENT = 0.2  # seconds: the lock file of a run that has just ended may be in the way so long
 _LOOK_AGAIN = 0.1
@@ -31,7 +32,8 @@ class OutputLock:
     """
 
     def __init__(self, output: Path, *, wait: bool, on_wait: Callable[[str], None]) -> None:
-        self._path = output.with_name(f".{output.name}.lock")
+        # Of the name that the companions have: outputs that would share them exclude each other.
+        self._path = output.with_name(f".{beside(output).about.stem}.lock")
         self._lock = filelock.FileLock(self._path)
         try:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.sinks.copying import Piece, copy, write_all
+
+# What file systems say that have nothing to do for a folder.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS}
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
@@ -60,13 +64,18 @@ def put(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have on the disk which names a folder holds."""
-    with contextlib.suppress(OSError):  # not every system can open a folder
+    """Have on the disk which names a folder holds. Raises OSError."""
+    try:
         fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+    except OSError:  # not every system can open a folder, or has to
+        return
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

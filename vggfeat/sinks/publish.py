@@ -58,8 +58,8 @@ def publish(
         assert before is not None
         about |= {name: before.about[name] for name in ("bytes", "generation")}
     put(new(about_path), encode_about(about))
-    sync_folder(output.parent)
     with writing(output):
+        sync_folder(output.parent)
         replace(about_path)
         sync_folder(output.parent)
         if not changed:

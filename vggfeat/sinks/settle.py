@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from vggfeat.sinks import form
 from vggfeat.sinks.index import beside
 from vggfeat.sinks.part import sync_folder, writing
 from vggfeat.sinks.published import about_at, begins_as_told, content, generation, header_of
@@ -56,7 +57,7 @@ def complete(output: Path, about: dict[str, Any]) -> None:
     _, index, failed = beside(output)
     if new(output).exists():
         replace(output)
-    elif not begins_as_told(output, about):
+    elif form(about["format"]).HEADER_TELLS_ROWS and os.access(output, os.W_OK):
         write_header(output, header_of(about))
     sync_folder(output.parent)
     if not new(failed).exists():
@@ -83,13 +84,16 @@ def write_header(path: Path, header: bytes) -> None:
     """Let a file begin so, and have it on the disk. Raises OSError.
 
     Only what differs is written: some digits, at once, so that a reader sees the one or the other.
+    Where nothing differs all is written again, since a write that could not be brought to the disk
+    is seen as well, until the system is restarted.
     """
     fd = os.open(path, os.O_RDWR)
     try:
         before = os.pread(fd, len(header), 0).ljust(len(header), b"\0")
         differ = [at for at, byte in enumerate(header) if before[at] != byte]
-        if differ:
-            os.pwrite(fd, header[differ[0] : differ[-1] + 1], differ[0])
+        begin, end = (differ[0], differ[-1] + 1) if differ else (0, len(header))
+        while begin < end:
+            begin += os.pwrite(fd, header[begin:end], begin)
         os.fsync(fd)
     finally:
         os.close(fd)

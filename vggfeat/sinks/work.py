@@ -19,7 +19,7 @@ import numpy as np
 from vggfeat.outcome import Failure, Row, Stamp
 from vggfeat.sinks import Form
 from vggfeat.sinks.index import Entry
-from vggfeat.sinks.part import Part, sync_folder
+from vggfeat.sinks.part import Part, sync_folder, writing
 from vggfeat.sinks.rows import RowFile, checksum
 
 
@@ -95,7 +95,8 @@ class Work:
         if not end_of_lines:
             self._parts[1].write(_line(settings))
             self.settings = settings
-        sync_folder(self.vectors.parent)
+        with writing(self.vectors):
+            sync_folder(self.vectors.parent)
 
     def add(self, rows: Sequence[Row], failures: Sequence[Failure]) -> list[Entry]:
         """Write the outcomes of a batch, and have them on the disk. Raises VggfeatError."""
