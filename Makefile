@@ -20,7 +20,7 @@ help:
 	@echo "make demo                 extract the features of sample_images, with random weights"
 	@echo "make demo WEIGHTS=keras   the same with the real ones (downloads 553 MB once)"
 	@echo "make test                 run the tests; PYTEST='-k name' picks some"
-	@echo "make torture              kill runs a thousand times, some minutes; TORTURE=--help tells more"
+	@echo "make torture              kill runs a thousand times, a minute or two; TORTURE=--help tells more"
 	@echo "make frameworks           install PyTorch for those tests that ask it (may take gigabytes)"
 	@echo "make bench                measure vggfeat beside its peers; BENCH=--help tells more"
 	@echo "make lint                 check style (ruff) and types (mypy)"
