@@ -292,7 +292,7 @@ def test_the_result_is_always_that_of_a_run_from_scratch(
     stopping: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vggfeat.features._PATIENCE", 0)  # nobody is publishing
+    monkeypatch.setattr("vggfeat.sinks.published._PATIENCE", 0)  # nobody is publishing
     stateful.run_state_machine_as_test(
         lambda: Story(stopping),  # type: ignore[arg-type]
         settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None),
