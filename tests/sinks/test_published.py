@@ -1,0 +1,175 @@
+"""An output and its companions are read as one generation, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sinks.outputs import Run, failure, files, row, rows
+from vggfeat import VggfeatError, sinks
+from vggfeat.outcome import Failure
+from vggfeat.sinks import published
+from vggfeat.sinks.index import beside
+from vggfeat.sinks.published import Published, TornError, read, unfit
+
+IMAGES = [row(0), failure("bad.jpg"), row(1), Failure("gone.jpg", "no such file")]
+COMPANIONS = ["f.json", "f.index.csv", "f.failed.csv"]
+
+
+@pytest.fixture(params=sinks.FORMS)
+def output(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    Run(tmp_path / f"f.{request.param}", IMAGES).publish()
+    return tmp_path / f"f.{request.param}"
+
+
+@pytest.fixture
+def other(output: Path) -> Path:
+    """An output of another run that has as many rows and failures."""
+    other = output.parent / "other" / output.name
+    other.parent.mkdir()
+    Run(other, [*IMAGES[:2], row(2), IMAGES[3]]).publish()
+    return other
+
+
+def change(output: Path, **changed: object) -> None:
+    """Change what is told of an output."""
+    path = beside(output).about
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+
+
+def there(output: Path) -> Published:
+    found = read(output)
+    assert found is not None
+    return found
+
+
+def test_what_was_published_is_read(output: Path) -> None:
+    found = there(output)
+    assert [(entry.name, entry.stamp, entry.sha256) for entry in found.entries] == [
+        image[:3] for image in rows([0, 1])
+    ]
+    assert found.failures == [IMAGES[1], IMAGES[3]]
+    assert found.about["bytes"] == output.stat().st_size
+    companions = files(output.parent)
+    digest = hashlib.sha256(companions["f.index.csv"] + companions["f.failed.csv"]).hexdigest()
+    assert found.about["generation"] == digest
+
+
+def test_without_failures_no_list_of_them_is_read(output: Path) -> None:
+    Run(output, rows([0])).publish()
+    assert not beside(output).failed.exists()
+    assert there(output).failures == []
+
+
+def test_where_nothing_is_published_nothing_is_read(output: Path) -> None:
+    beside(output).about.unlink()
+    assert read(output) is None
+
+
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_companions_of_two_runs_are_told_from_those_of_one(
+    output: Path, other: Path, name: str
+) -> None:
+    Run(other, [row(0), failure("bad.jpg", "another reason"), row(2)]).publish()
+    os.replace(other.with_name(name), output.with_name(name))
+    with pytest.raises(TornError, match="f.index.csv and f.json do not belong together"):
+        read(output)
+
+
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_companions_that_are_missing_or_cut_are_noticed(output: Path, name: str) -> None:
+    path = output.with_name(name)
+    os.truncate(path, path.stat().st_size - 5)
+    with pytest.raises(TornError, match="do not belong together"):
+        read(output)
+    path.unlink()
+    if name != "f.json":
+        with pytest.raises(TornError):
+            read(output)
+
+
+def test_an_index_that_is_missing_is_named(output: Path) -> None:
+    beside(output).rows.unlink()
+    with pytest.raises(TornError, match=f"^{output.parent}/f.index.csv is missing"):
+        read(output)
+
+
+def test_an_index_that_cannot_be_read_is_a_sentence(output: Path) -> None:
+    beside(output).rows.unlink()
+    beside(output).rows.mkdir()
+    with pytest.raises(VggfeatError, match="f.index.csv: cannot be read: Is a dir") as caught:
+        read(output)
+    assert not isinstance(caught.value, TornError)
+
+
+TOLD = [
+    "generation", "format", "shape", "weights", "preprocessing", "layer", "engine", "versions",
+    "rows", "failed", "bytes", "began_ns", "runs",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("wrong", [None, 1.5])
+def test_what_is_told_must_be_there_and_of_its_kind(output: Path, name: str, wrong: object) -> None:
+    change(output, **{name: wrong})
+    with pytest.raises(TornError):
+        read(output)
+    assert published.about_at(beside(output).about) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"format": "xml"}, {"shape": [1.5]}, {"shape": ["5"]}, {"preprocessing": {"resize": "256"}}],
+)
+def test_what_another_version_has_written_is_not_read(
+    output: Path, changed: dict[str, Any]
+) -> None:
+    change(output, **changed)
+    with pytest.raises(TornError):
+        read(output)
+
+
+def test_its_own_vectors_fit(output: Path) -> None:
+    assert unfit(output, there(output).about) is None
+    with open(output, "ab") as file:
+        file.write(b"more")
+    assert unfit(output, there(output).about) is None
+
+
+def test_vectors_that_were_cut_or_are_missing_are_unfit(output: Path) -> None:
+    about = there(output).about
+    os.truncate(output, about["bytes"] - 1)
+    assert unfit(output, about) == f"{output} was cut short"
+    output.unlink()
+    assert unfit(output, about) == f"{output} is missing"
+
+
+@pytest.mark.parametrize("edit", [lambda data: b"", lambda data: b"x" + data[1:]])
+def test_another_programs_file_in_the_vectors_place_is_refused(
+    output: Path, edit: Callable[[bytes], bytes]
+) -> None:
+    output.write_bytes(edit(output.read_bytes()))
+    with pytest.raises(VggfeatError, match=f"^{output}: is not what vggfeat wrote there"):
+        unfit(output, there(output).about)
+
+
+def test_vectors_of_another_number_of_rows_are_refused(tmp_path: Path) -> None:
+    Run(output := tmp_path / "f.npy", rows([0])).publish()
+    about = there(output).about
+    Run(output, rows([0, 1])).publish()
+    with pytest.raises(VggfeatError, match="is not what vggfeat wrote"):
+        unfit(output, about)
+
+
+def test_vectors_that_cannot_be_read_are_a_sentence(output: Path) -> None:
+    about = there(output).about
+    output.unlink()
+    output.mkdir()
+    with pytest.raises(VggfeatError, match=f"^{output}: cannot be read: Is a directory"):
+        unfit(output, about)
