@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ import pytest
 from tests import networks
 from vggfeat.weights import store
 from vggfeat.weights.formats import canonical
+
+# What is started in the background has these ignored, and so would all that tests start.
+for signum, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(signum) is signal.SIG_IGN:
+        signal.signal(signum, handler)
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 

@@ -41,7 +41,7 @@ def stacked(listed: list[tuple[str, NDArray[np.float32]]]) -> NDArray[np.float32
 
 @FORMS
 @given(batches=st.lists(st.lists(outcomes, max_size=6), max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_every_form_gives_back_names_and_bits(
     tmp_path_factory: pytest.TempPathFactory, form: str, batches: list[list[Row | Failure]]
 ) -> None:

@@ -1,0 +1,125 @@
+"""A new generation that cannot be made or not be ended: what was there or done is not lost."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.sinks.outputs import (
+    Run,
+    contents,
+    csv_lines,
+    cut_off,
+    failure,
+    files,
+    from_scratch,
+    row,
+    rows,
+    run,
+)  # fmt: skip
+from vggfeat import VggfeatError, sinks
+from vggfeat.errors import Interrupted
+from vggfeat.outcome import Failure, Row
+from vggfeat.sinks import settle
+
+BEFORE: list[Row | Failure] = [row(0), failure("bad.jpg"), row(1)]
+CHANGES: dict[str, list[Row | Failure]] = {
+    "nothing else": BEFORE,
+    "another stamp": [row(0, mtime_ns=7), *BEFORE[1:]],
+    "another failure": [*rows([0, 1]), failure("b")],
+    "more": [*BEFORE, *rows([2, 3])],
+    "others": [*rows([7, 8])],
+    "one before": [*rows([2, 0, 1])],
+    "no rows": [failure("bad.jpg")],
+}
+FORMS = pytest.mark.parametrize("form", sinks.FORMS)
+
+
+@FORMS
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_disk_that_fails_at_any_moment_costs_nothing_that_was_there_or_done(
+    tmp_path: Path, form: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, images = tmp_path / f"f.{form}", CHANGES[change]
+    scratch = from_scratch(output, images)
+    for good in itertools.count():
+        Run(output, BEFORE, fresh=True).publish()
+        before = contents(output)
+        cut_off(output, images)
+        made = Run(output, images)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", failing_after(good))
+            error = error_of(made)
+        made.sink.keep()
+        assert not [name for name in files(tmp_path) if name.endswith(".new")]
+        seen = {name: data for name, data in contents(output).items() if name in before | scratch}
+        assert seen in (before, scratch) if error else seen == scratch
+        assert Run(output, images).publish().computed == []
+        assert contents(output) == scratch
+        if not error:
+            break
+        assert error.endswith("cannot be written: No space left on device")
+    assert good > 1
+
+
+def failing_after(good: int) -> Callable[[int], None]:
+    left = iter(range(good))
+
+    def fsync(fd: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    return fsync
+
+
+def error_of(made: Run) -> str:
+    """Publish; what went wrong."""
+    try:
+        made.publish()
+    except VggfeatError as error:
+        return str(error)
+    return ""
+
+
+@FORMS
+def test_who_is_interrupted_after_the_decision_ends_what_was_decided(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(output := tmp_path / f"f.{form}", BEFORE)
+    images = [*BEFORE, row(2)]
+    real = settle.sync_folder
+    interruptions = iter([Interrupted(signal.SIGTERM)])
+
+    def interrupted(folder: Path) -> None:
+        for interruption in interruptions:
+            raise interruption
+        real(folder)
+
+    monkeypatch.setattr(settle, "sync_folder", interrupted)
+    with pytest.raises(Interrupted):
+        Run(output, images).publish()
+    found, expected = contents(output), from_scratch(output, images)
+    assert {name: found[name] for name in expected} == expected
+    assert Run(output, images).publish().computed == []
+    assert contents(output) == expected
+
+
+def test_rows_that_are_damaged_are_not_handed_on(tmp_path: Path) -> None:
+    run(output := tmp_path / "f.csv", BEFORE)
+    output.write_bytes(output.read_bytes().replace(b"1.jpg", b"X.jpg"))
+    there = files(tmp_path)
+    made = Run(output, rows([2, 0, 1]))
+    with pytest.raises(VggfeatError, match=f"^{output}: damaged behind row 1: --fresh computes"):
+        made.publish()
+    made.sink.keep()
+    found = files(tmp_path)
+    assert {name: found[name] for name in there} == there
+    assert found.keys() - there.keys() == {"f.csv.part", "f.csv.journal"}
+    assert Run(output, rows([2, 0, 1]), fresh=True).publish().computed
+    assert [line[0] for line in csv_lines(output.read_bytes())[1:]] == ["2.jpg", "0.jpg", "1.jpg"]
