@@ -91,6 +91,9 @@ def test_what_a_row_depends_on_is_written_down(tmp_path: Path, samples: list[Pat
         about = json.loads((tmp_path / "f.json").read_text())
         assert about["engine"] == engine
         assert engine in about["versions"]
+        told = {"vggfeat": about["vggfeat"], **about["versions"]}
+        assert about["runs"][-1]["versions"] == told
+        assert about["runs"][-1]["computed"] == 1
         assert about["preprocessing"]["decode"] == "fast"
         assert about["weights"]["fingerprint"] == weights.fingerprint
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from natsort import natsorted
@@ -74,7 +74,7 @@ class Plan:
         failed = {item.name for item in done if isinstance(item, Failure)}
         return {name for name in self._known.rows if name not in self._names or name in failed}
 
-    def merged(self, done: Iterable[Kept | Failure]) -> list[Kept | Failure]:
+    def merged(self, done: Sequence[Kept | Failure]) -> list[Kept | Failure]:
         """What has become of each image.
 
         Args:

@@ -38,7 +38,9 @@ class Report(NamedTuple):
         """Rows that were in the output before."""
         return self.rows - self.computed - self.resumed
 
-    def about(self, started: datetime, before: list[dict[str, Any]]) -> dict[str, Any]:
+    def about(
+        self, started: datetime, versions: dict[str, str], before: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         """What `feats.json` tells of a run that began then, and of the last ones before it."""
         run = {
             "started": started.isoformat(timespec="seconds"),
@@ -49,6 +51,7 @@ class Report(NamedTuple):
             "dropped": self.dropped,
             "failed": self.failed,
             "images_per_second": round(self.computed / max(self.seconds, 1e-6), 2),
+            "versions": versions,
         }
         return {
             "rows": self.rows,

@@ -111,7 +111,8 @@ def extract(
                 unknown, preprocessing, built, batch_size, workers, sink.contents, suspects
             )
 
-        run = _Run(images, sink, watcher, strict=strict)
+        versions = {"vggfeat": made["vggfeat"], **made["versions"]}
+        run = _Run(images, sink, watcher, versions, strict=strict)
         report = run.foresee() if dry_run else run.carry_out(compute, target)
         return report._replace(output=os.fspath(output), shape=tuple(made["shape"]))
 
@@ -119,10 +120,19 @@ def extract(
 class _Run:
     """From the images to what is published."""
 
-    def __init__(self, images: Inputs, sink: sinks.Sink, watcher: Watcher, *, strict: bool) -> None:
+    def __init__(
+        self,
+        images: Inputs,
+        sink: sinks.Sink,
+        watcher: Watcher,
+        versions: dict[str, str],
+        *,
+        strict: bool,
+    ) -> None:
         self._images = images
         self._sink = sink
         self._watcher = watcher
+        self._versions = versions
         self._strict = strict
         self._plan = Plan(sink.known, strict=strict)
         self._computed = 0
@@ -150,7 +160,7 @@ class _Run:
             check_reachable(self._plan.lost(done))
             report = self._report(done, time.monotonic() - began)
             runs = self._sink.before.about.get("runs", []) if self._sink.before else []
-            self._sink.publish(done, report.about(started, runs))
+            self._sink.publish(done, report.about(started, self._versions, runs))
             decided = True
             return report
         except BaseException:
