@@ -17,7 +17,7 @@ from vggfeat import load_features
 from vggfeat.errors import VggfeatError
 from vggfeat.sinks import published as generations
 
-_UNLIKE = ("runs", "began_ns")  # of two runs with the same result
+_UNLIKE = ("runs", "began_ns", "mtime_ns")  # of two runs with the same result
 
 
 def whole(scene: Scene, output: Path) -> None:

@@ -124,7 +124,9 @@ def contents(output: Path) -> dict[str, Any]:
     found: dict[str, Any] = files(output.parent)
     if "f.json" in found:
         about = json.loads(found["f.json"])
-        found["f.json"] = {name: about[name] for name in about.keys() - {"began_ns", "runs"}}
+        found["f.json"] = {
+            name: about[name] for name in about.keys() - {"began_ns", "mtime_ns", "runs"}
+        }
     return found
 
 

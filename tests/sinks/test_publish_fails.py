@@ -112,7 +112,9 @@ def test_who_is_interrupted_after_the_decision_ends_what_was_decided(
 
 def test_rows_that_are_damaged_are_not_handed_on(tmp_path: Path) -> None:
     run(output := tmp_path / "f.csv", BEFORE)
+    info = output.stat()
     output.write_bytes(output.read_bytes().replace(b"1.jpg", b"X.jpg"))
+    os.utime(output, ns=(info.st_atime_ns, info.st_mtime_ns))  # as if a disk had done it
     there = files(tmp_path)
     made = Run(output, rows([2, 0, 1]))
     with pytest.raises(VggfeatError, match=f"^{output}: damaged behind row 1: --fresh computes"):
@@ -123,3 +125,29 @@ def test_rows_that_are_damaged_are_not_handed_on(tmp_path: Path) -> None:
     assert found.keys() - there.keys() == {"f.csv.part", "f.csv.journal"}
     assert Run(output, rows([2, 0, 1]), fresh=True).publish().computed
     assert [line[0] for line in csv_lines(output.read_bytes())[1:]] == ["2.jpg", "0.jpg", "1.jpg"]
+
+
+def test_rows_put_back_from_elsewhere_are_looked_at_and_not_kept(tmp_path: Path) -> None:
+    """The companions of an earlier run, with as many rows, beside the vectors of a later one."""
+    run(output := tmp_path / "f.npy", rows([0, 1, 2]))
+    older = {name: data for name, data in files(tmp_path).items() if name != "f.npy"}
+    run(output, rows([1, 2, 3]))
+    for name, data in older.items():
+        (tmp_path / name).write_bytes(data)
+    made = run(output, rows([0, 1, 2]))
+    assert made.notes == [f"all is computed anew: rows of {output} are not those that are listed"]
+
+
+def test_vectors_that_were_only_touched_are_kept(tmp_path: Path) -> None:
+    run(output := tmp_path / "f.npy", rows([0, 1, 2]))
+    os.utime(output, ns=(1, 1))
+    made = run(output, rows([0, 1, 2]))
+    assert (made.notes, made.computed) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["f.npy", "f.csv"])
+def test_what_a_dead_run_left_behind_its_rows_is_not_published(tmp_path: Path, name: str) -> None:
+    cut_off(output := tmp_path / name, rows([0, 1]))
+    with open(tmp_path / f"{name}.part", "ab") as file:
+        file.write(b"2.jpg,0.5,0")
+    assert run(output, rows([0, 1])).computed == []

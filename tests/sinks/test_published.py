@@ -136,40 +136,41 @@ def test_what_another_version_has_written_is_not_read(
 
 
 def test_its_own_vectors_fit(output: Path) -> None:
-    assert unfit(output, there(output).about) is None
+    assert unfit(output, there(output)) is None
     with open(output, "ab") as file:
         file.write(b"more")
-    assert unfit(output, there(output).about) is None
+    assert unfit(output, there(output)) is None
 
 
 def test_vectors_that_were_cut_or_are_missing_are_unfit(output: Path) -> None:
-    about = there(output).about
-    os.truncate(output, about["bytes"] - 1)
-    assert unfit(output, about) == f"{output} was cut short"
+    published = there(output)
+    for length in (published.about["bytes"] - 1, 5, 0):
+        os.truncate(output, length)
+        assert unfit(output, published) == f"{output} was cut short"
     output.unlink()
-    assert unfit(output, about) == f"{output} is missing"
+    assert unfit(output, published) == f"{output} is missing"
 
 
-@pytest.mark.parametrize("edit", [lambda data: b"", lambda data: b"x" + data[1:]])
+@pytest.mark.parametrize("edit", [lambda data: b"other", lambda data: b"x" + data[1:]])
 def test_another_programs_file_in_the_vectors_place_is_refused(
     output: Path, edit: Callable[[bytes], bytes]
 ) -> None:
     output.write_bytes(edit(output.read_bytes()))
     with pytest.raises(VggfeatError, match=f"^{output}: is not what vggfeat wrote there"):
-        unfit(output, there(output).about)
+        unfit(output, there(output))
 
 
 def test_vectors_of_another_number_of_rows_are_refused(tmp_path: Path) -> None:
     Run(output := tmp_path / "f.npy", rows([0])).publish()
-    about = there(output).about
+    published = there(output)
     Run(output, rows([0, 1])).publish()
     with pytest.raises(VggfeatError, match="is not what vggfeat wrote"):
-        unfit(output, about)
+        unfit(output, published)
 
 
 def test_vectors_that_cannot_be_read_are_a_sentence(output: Path) -> None:
-    about = there(output).about
+    published = there(output)
     output.unlink()
     output.mkdir()
     with pytest.raises(VggfeatError, match=f"^{output}: cannot be read: Is a directory"):
-        unfit(output, about)
+        unfit(output, published)

@@ -67,7 +67,7 @@ class FileSink:
             why = str(error)
         if self.before:
             about = self.before.about
-            why = unfit(self._output, about) or difference(about, self._settings)
+            why = unfit(self._output, self.before) or difference(about, self._settings)
         if fresh:
             return
         if why:
@@ -75,7 +75,11 @@ class FileSink:
         if self.before and not why:
             self._kept = self.before
             self._add(self.before.about, self.before, published=True)
-        if difference(self._work.settings, self._settings) is None:
+        if not self._work.settings:
+            return
+        if other := difference(self._work.settings, self._settings):
+            self._on_note(f"what a run that was cut off has computed is given up: {other}")
+        else:
             self._work.resume()
             self._add(self._work.settings, self._work, published=False)
 
@@ -119,8 +123,10 @@ class FileSink:
         """
         rows = [item for item in done if isinstance(item, Kept)]
         failures = [item for item in done if isinstance(item, Failure)]
-        began = [made["began_ns"] for made in (self._settings, self._work.settings) if made]
-        told = self._settings | {"output": self._output.name} | about | {"began_ns": min(began)}
+        began = self._settings["began_ns"]
+        if self.resumed:
+            began = min(began, self._work.settings["began_ns"])
+        told = self._settings | {"output": self._output.name} | about | {"began_ns": began}
         self._work.close()
         publish(self._output, rows, failures, told, self._kept, self._work)
         with writing(self._output):

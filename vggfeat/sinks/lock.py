@@ -12,7 +12,7 @@ from vggfeat.errors import OutputBusyError, VggfeatError, describe_os_error
 from vggfeat.sinks.index import beside
 
 _A_MOMENT = 0.2  # seconds: the lock file of a run that has just ended may be in the way so long
-_LOOK_AGAIN = 0.1
+_LOOK_AGAIN = 0.05
 
 
 class OutputLock:
@@ -37,21 +37,25 @@ class OutputLock:
         self._lock = filelock.FileLock(self._path)
         try:
             try:
-                self._lock.acquire(_A_MOMENT, poll_interval=_A_MOMENT / 10)
+                self._try_for(_A_MOMENT)
             except filelock.Timeout:
-                if not self._path.exists():  # what it also says where no file can be made
-                    raise VggfeatError(
-                        f"{output}: no file can be made in {output.parent}"
-                    ) from None
-                if not wait:
+                if not self._path.exists():  # the other has ended just now, or no file can be made
+                    self._try_for(_A_MOMENT)
+                elif not wait:
                     raise OutputBusyError(
                         f"{output}: another vggfeat is writing it (--wait waits for it)"
                     ) from None
-                on_wait(f"{output}: waiting for another vggfeat that is writing it")
-                self._lock.acquire(-1, poll_interval=_LOOK_AGAIN)
+                else:
+                    on_wait(f"{output}: waiting for another vggfeat that is writing it")
+                    self._try_for(-1)
+        except filelock.Timeout:
+            raise VggfeatError(f"{output}: no file can be made in {output.parent}") from None
         except (OSError, NotImplementedError) as error:
             reason = describe_os_error(error) if isinstance(error, OSError) else error
             raise VggfeatError(f"{output}: cannot be written: {reason}") from error
+
+    def _try_for(self, seconds: float) -> None:
+        self._lock.acquire(seconds, poll_interval=_LOOK_AGAIN)
 
     def __enter__(self) -> None:
         pass

@@ -37,7 +37,7 @@ def publish(
     Args:
         rows: all rows, in order, in the output before or in the work.
         failures: all images that have no row, in order.
-        about: for `feats.json`; `generation` and `bytes` are added.
+        about: for `feats.json`; `generation`, and `bytes` and `mtime_ns` of the vectors are added.
         before: the generation before, where rows of it may be kept.
 
     Raises:
@@ -50,13 +50,16 @@ def publish(
     if changed:
         _Vectors(output, about, rows, before, work).make_ready()
         index, failed = encode_index(listed), encode_failed(failures)
-        about["bytes"] = (new(output) if new(output).exists() else output).stat().st_size
+        with writing(output):
+            vectors = (new(output) if new(output).exists() else output).stat()
+        about |= {"bytes": vectors.st_size, "mtime_ns": vectors.st_mtime_ns}
         about["generation"] = generation(index, failed)
         put(new(index_path), index)
         put(new(failed_path), failed)
     else:
         assert before is not None
         about |= {name: before.about[name] for name in ("bytes", "generation")}
+        about["mtime_ns"] = output.stat().st_mtime_ns
     put(new(about_path), encode_about(about))
     with writing(output):
         sync_folder(output.parent)
@@ -98,6 +101,7 @@ class _Vectors:
         if there and wanted[: len(there)] == there and self._may_grow():
             self._append(len(there))
         elif wanted == self._keys(self._work.entries) and self._work.vectors.exists():
+            self._work.cut()
             with writing(self._work.vectors):
                 write_header(self._work.vectors, self._header())
                 os.replace(self._work.vectors, new(self._output))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.outcome import Failure
 from vggfeat.sinks import FORMS, form
 from vggfeat.sinks.index import Entry, beside, entries, failures, read_about
+from vggfeat.sinks.rows import RowFile
 
 A = TypeVar("A")
 
@@ -27,7 +29,7 @@ _LOOK_AGAIN = 0.02
 _TOLD = {
     "generation": str, "format": str, "shape": list, "weights": dict, "preprocessing": dict,
     "layer": str, "engine": str, "versions": dict, "rows": int, "failed": int, "bytes": int,
-    "began_ns": int, "runs": list,
+    "began_ns": int, "mtime_ns": int, "runs": list,
 }  # fmt: skip
 
 
@@ -115,23 +117,41 @@ def begins_as_told(output: Path, about: dict[str, Any]) -> bool:
         return file.read(len(header_of(about))) == header_of(about)
 
 
-def unfit(output: Path, about: dict[str, Any]) -> str | None:
+def unfit(output: Path, published: Published) -> str | None:
     """Why the rows of an output cannot be kept, in words; None if they can.
 
     Raises:
         VggfeatError: something else is there in its place.
     """
+    about = published.about
     try:
+        info = output.stat()
+        header = header_of(about)
+        if info.st_size < len(header) and header.startswith(output.read_bytes()):
+            return f"{output} was cut short"
         if not begins_as_told(output, about):
             raise VggfeatError(
                 f"{output}: is not what vggfeat wrote there, so it is not replaced: move it away "
                 "or choose another -o"
             )
-        return f"{output} was cut short" if output.stat().st_size < about["bytes"] else None
+        if info.st_size < about["bytes"]:
+            return f"{output} was cut short"
+        # Touched by others, copied, or put back from elsewhere: each row is looked at.
+        if info.st_mtime_ns != about["mtime_ns"] and not _is_intact(output, published):
+            return f"rows of {output} are not those that are listed"
+        return None
     except FileNotFoundError:
         return f"{output} is missing"
     except OSError as error:
         raise VggfeatError(f"{output}: cannot be read: {describe_os_error(error)}") from error
+
+
+def _is_intact(output: Path, published: Published) -> bool:
+    about, entries, _ = published
+    names = [entry.name for entry in entries]
+    rows = RowFile(output, form(about["format"]), tuple(about["shape"]), names)
+    with closing(rows):
+        return rows.intact(entries) == len(entries)
 
 
 def header_of(about: dict[str, Any]) -> bytes:

@@ -15,8 +15,10 @@ that the rest is still to be done, by whoever comes next.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from vggfeat.sinks.index import beside
 from vggfeat.sinks.part import sync_folder, writing
 from vggfeat.sinks.published import about_at, begins_as_told, content, generation, header_of
 from vggfeat.sinks.work import journal_of, part_of
+
+_FLOAT = 4  # bytes
 
 
 def new(path: Path) -> Path:
@@ -59,6 +63,7 @@ def complete(output: Path, about: dict[str, Any]) -> None:
         replace(output)
     elif form(about["format"]).HEADER_TELLS_ROWS and os.access(output, os.W_OK):
         write_header(output, header_of(about))
+        os.utime(output, ns=(time.time_ns(), about["mtime_ns"]))
     sync_folder(output.parent)
     if not new(failed).exists():
         pass
@@ -68,7 +73,8 @@ def complete(output: Path, about: dict[str, Any]) -> None:
         failed.unlink(missing_ok=True)
         new(failed).unlink()
     sync_folder(output.parent)
-    replace(index)
+    if new(index).exists():  # else an interrupt has come after it
+        replace(index)
     sync_folder(output.parent)
 
 
@@ -119,5 +125,8 @@ def _take_back(output: Path, about: dict[str, Any] | None) -> None:
         journal.unlink(missing_ok=True)
     if about is None or not output.exists() or not begins_as_told(output, about):
         return
-    if output.stat().st_size > about["bytes"]:
-        os.truncate(output, about["bytes"])
+    rows = about["rows"] * math.prod(about["shape"]) * _FLOAT
+    end = len(header_of(about)) + rows
+    if form(about["format"]).HEADER_TELLS_ROWS and output.stat().st_size > end:
+        os.truncate(output, end)
+        os.utime(output, ns=(time.time_ns(), about["mtime_ns"]))

@@ -23,6 +23,8 @@ def check_free(output: Path, form: str) -> None:
     if output.exists() and not output.is_file():
         raise VggfeatError(f"{output}: is there and is not a file")
     about_path, index, failed = beside(output)
+    if output == about_path or about_path.stem.endswith((".index", ".failed")):
+        raise VggfeatError(f"{output}: is a name for what stands beside outputs: choose another -o")
     try:
         about = read_about(about_path)
     except FileNotFoundError:

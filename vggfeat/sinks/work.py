@@ -9,6 +9,7 @@ row counts if it is whole, told, and has the checksum that is told.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -111,6 +112,12 @@ class Work:
         self.entries += entries
         self.failures += failures
         return entries
+
+    def cut(self) -> None:
+        """Cut off what a run that died has left behind the rows that count. Raises VggfeatError."""
+        with writing(self.vectors), closing(self.rows()) as rows:
+            if self.entries and rows.size > rows.end(len(self.entries)):
+                os.truncate(self.vectors, rows.end(len(self.entries)))
 
     def close(self) -> None:
         for part in self._parts or ():
