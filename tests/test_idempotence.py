@@ -265,7 +265,7 @@ def contents(folder: str) -> dict[str, object]:
     found: dict[str, object] = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
     if "f.json" in found:
         about = json.loads(Path(folder, "f.json").read_bytes())
-        found["f.json"] = {k: about[k] for k in about.keys() - {"began_ns", "runs"}}
+        found["f.json"] = {k: about[k] for k in about.keys() - {"began_ns", "mtime_ns", "runs"}}
     return found
 
 

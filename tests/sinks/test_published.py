@@ -110,7 +110,7 @@ def test_an_index_that_cannot_be_read_is_a_sentence(output: Path) -> None:
 
 TOLD = [
     "generation", "format", "shape", "weights", "preprocessing", "layer", "engine", "versions",
-    "rows", "failed", "bytes", "began_ns", "runs",
+    "rows", "failed", "bytes", "began_ns", "mtime_ns", "runs",
 ]  # fmt: skip
 
 
