@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +24,17 @@ for signum, handler in (
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new place each time."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path_factory.mktemp("home")
+def home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = next(homes)
+    folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("VGGFEAT_STORE", str(folder / "store"))
     monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))

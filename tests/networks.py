@@ -127,4 +127,4 @@ def keras_features(model: Any, layer: str, crops: NDArray[np.uint8]) -> NDArray[
 
     part = keras.Model(model.inputs, model.get_layer(layer).output)
     prepared = keras.applications.vgg16.preprocess_input(crops.astype(np.float32))
-    return np.asarray(part.predict(prepared, verbose=0))
+    return np.asarray(part(prepared, training=False))

@@ -64,9 +64,9 @@ def china() -> bytes:
     return next(folder.rglob("china.jpg")).read_bytes()
 
 
-@pytest.mark.parametrize("fast_decode", [False, True])
-def test_pixels_are_those_of_this_process(china: bytes, fast_decode: bool) -> None:
-    preprocessing = Preprocessing(300, fast_decode)
+@pytest.mark.parametrize(("fast_decode", "size"), [(False, 224), (True, 224), (False, 97)])
+def test_pixels_are_those_of_this_process(china: bytes, fast_decode: bool, size: int) -> None:
+    preprocessing = Preprocessing(300, fast_decode, size)
     expected, found = preprocessing(china), preprocess_apart(china, preprocessing)
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     np.testing.assert_array_equal(found, expected)

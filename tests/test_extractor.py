@@ -12,7 +12,8 @@ from PIL import Image
 
 from tests import networks
 from vggfeat import Extractor, ImageError
-from vggfeat.preprocess import preprocess
+from vggfeat.preprocess import Preprocessing, preprocess
+from vggfeat.recipe import Recipe
 
 EXTRACTOR = Extractor(networks.weights(), batch_size=4)
 
@@ -99,10 +100,49 @@ def test_what_is_no_image_at_all_is_a_type_error() -> None:
         EXTRACTOR([3])  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"resize": 223}])
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"resize": 223}, {"size": 31}])
 def test_settings_that_cannot_be_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="least"):
         Extractor(networks.weights(), **options)  # type: ignore[arg-type]
+
+
+def test_several_layers_are_one_dictionary_of_what_each_gives_alone() -> None:
+    crops = networks.pictures(3)
+    asked = ["pool5:avg", "fc7", "conv1_1", "fc7"]
+    several = Extractor(networks.weights(), asked)
+    found = several(crops)
+    assert list(found) == list(several.shape) == ["conv1_1", "pool5:avg", "fc7"]
+    for layer, features in found.items():
+        assert features.shape == (3, *several.shape[layer])
+        np.testing.assert_array_equal(features, Extractor(networks.weights(), layer)(crops))
+    assert Extractor(networks.weights(), ["fc7"])([])["fc7"].shape == (0, 256)
+
+
+def test_rows_of_length_one_in_half_the_space() -> None:
+    crops = networks.pictures(3)
+    plain = EXTRACTOR(crops)
+    found = Extractor(networks.weights(), normalize="l2", dtype="float16")(crops)
+    assert found.dtype == np.float16
+    expected = plain / np.linalg.norm(plain.astype(float), axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
+
+
+def test_another_size_shows_the_network_the_same_part_of_the_picture(photograph: Path) -> None:
+    small = Extractor(networks.weights(), "pool5", size=112)
+    assert small.shape == (3, 3, 32)
+    seen = preprocess(photograph.read_bytes(), 128, size=112)
+    np.testing.assert_array_equal(small(photograph), small(seen))
+
+
+def test_a_recipe_tells_what_a_row_is_made_by() -> None:
+    weights = networks.weights()
+    extractor = Extractor(weights, "pool5:avg", size=112, normalize="l2")
+    expected = Recipe(
+        weights.fingerprint, weights.source, "pool5:avg", Preprocessing(128, size=112), "l2"
+    )
+    assert extractor.recipe == expected
+    several = Extractor(weights, ["pool5:avg", "pool1:avg"], size=112, normalize="l2")
+    assert several.recipe["pool5:avg"] == expected
 
 
 def test_png_bytes_from_memory_work(expected: NDArray[np.float32], photograph: Path) -> None:

@@ -8,7 +8,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from PIL import Image
 
 from vggfeat import ImageError, VggfeatError, pipeline
 from vggfeat.errors import TransientImageError
+from vggfeat.finish import Finish
 from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
 from vggfeat.preprocess import ImageData, Preprocessing
 from vggfeat.sources import Source
@@ -51,7 +52,7 @@ class MeanEngine:
 
     name = "mean"
     version = "0"
-    shape = (1,)
+    shapes = ((1,),)
     batch_size = 4
 
     def __init__(self, batches_in_flight: int = 1, minimum: int = 1) -> None:
@@ -61,18 +62,33 @@ class MeanEngine:
         self.prepared = 0
         self.lock = threading.Lock()
 
-    def image_stage(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+    def image_stage(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         with self.lock:
             self.prepared += 1
-        return np.array(image.mean())
+        return (np.array(image.mean()),)
 
     def padded_rows(self, rows: int, batch_size: int) -> int:
         return max(rows, self.minimum)
 
-    def batch_stage(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+    def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        (means,) = batch
         with self.lock:
-            self.sizes.append(len(batch))
-        return batch.astype(np.float32)[:, None]
+            self.sizes.append(len(means))
+        return [means.astype(np.float32)[:, None]]
+
+
+class TwoEngine(MeanEngine):
+    """Features: the mean grey value, and a map of it and its negative."""
+
+    shapes = ((1,), (1, 2))
+
+    def image_stage(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        (mean,) = super().image_stage(image)
+        return mean, np.array([mean, -mean])
+
+    def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        means, maps = batch
+        return [*super().batch_stage([means]), maps.astype(np.float32)[:, None]]
 
 
 def run(images: Any, engine: Any, batch_size: int = 4) -> list[Outcome]:
@@ -103,7 +119,8 @@ def test_one_outcome_an_image_in_the_order_of_the_images(
             assert outcome == Failure(outcome.name, "Input/output error")
         else:
             assert isinstance(outcome, Row)
-            assert outcome.features.tolist() == [value]
+            (features,) = outcome.features
+            assert features.tolist() == [value]
             assert outcome.stamp == (value, 7)
 
 
@@ -191,6 +208,16 @@ def test_a_decoder_that_does_not_end_costs_its_image(monkeypatch: pytest.MonkeyP
     assert isinstance(third, Row)
 
 
+def test_a_row_holds_each_activation_finished() -> None:
+    images = [Grey("a", 3), Grey("b", 0), Grey("c", 4)]
+    finish = Finish("l2", "float16")
+    (batch,) = pipeline.run(images, Preprocessing(), TwoEngine(minimum=5), finish=finish)
+    found = [[features.tolist() for features in row.features] for row in batch]  # type: ignore[union-attr]
+    half = float(np.float16(0.5**0.5))
+    assert found == [[[1], [[half, -half]]], [[0], [[0, 0]]], [[1], [[half, -half]]]]
+    assert all(features.dtype == np.float16 for row in batch for features in row.features)  # type: ignore[union-attr]
+
+
 def test_failures_do_not_make_batches_smaller() -> None:
     engine = MeanEngine()
     bad = ImageError("bad")
@@ -236,11 +263,11 @@ def test_decoding_goes_on_while_a_batch_is_computed() -> None:
     engine = MeanEngine()
     seen: list[int] = []
 
-    def slow(batch: NDArray[Any]) -> NDArray[np.float32]:
+    def slow(batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         before = engine.prepared
         time.sleep(0.2)
         seen.append(engine.prepared - before)
-        return batch.astype(np.float32)[:, None]
+        return MeanEngine.batch_stage(engine, batch)
 
     engine.batch_stage = slow  # type: ignore[method-assign]
     run([Grey(str(i), 1) for i in range(16)], engine)
@@ -251,9 +278,9 @@ def test_two_batches_are_computed_side_by_side_where_the_engine_can() -> None:
     engine = MeanEngine(batches_in_flight=2)
     both = threading.Barrier(2, timeout=20)
 
-    def meet(batch: NDArray[Any]) -> NDArray[np.float32]:
+    def meet(batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         both.wait()
-        return batch.astype(np.float32)[:, None]
+        return MeanEngine.batch_stage(engine, batch)
 
     engine.batch_stage = meet  # type: ignore[method-assign]
     assert len(run([Grey(str(i), i) for i in range(8)], engine)) == 8
@@ -262,7 +289,7 @@ def test_two_batches_are_computed_side_by_side_where_the_engine_can() -> None:
 def test_a_fault_of_the_engine_ends_the_run() -> None:
     engine = MeanEngine()
 
-    def broken(batch: NDArray[Any]) -> NDArray[np.float32]:
+    def broken(batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         raise VggfeatError("the engine is broken")
 
     engine.batch_stage = broken  # type: ignore[method-assign]
@@ -272,6 +299,6 @@ def test_a_fault_of_the_engine_ends_the_run() -> None:
 
 def test_features_that_are_not_finite_end_the_run() -> None:
     engine = MeanEngine()
-    engine.batch_stage = lambda batch: np.full((len(batch), 1), np.nan, np.float32)  # type: ignore[method-assign]
+    engine.batch_stage = lambda batch: [np.full((1, 1), np.nan, np.float32)]  # type: ignore[method-assign]
     with pytest.raises(VggfeatError, match="NaN or infinite"):
         run([Grey("a", 1)], engine)

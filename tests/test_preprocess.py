@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import EpsImagePlugin, Image
 
-from vggfeat.errors import ImageError
-from vggfeat.preprocess import preprocess
+from vggfeat.errors import ImageError, UsageError
+from vggfeat.preprocess import Preprocessing, preprocess, preprocessing
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 
@@ -39,26 +39,28 @@ UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 # The reference
 
 
-def triangle_weights(source: int, target: int, first: int) -> NDArray[np.float64]:
-    """Rows `first` to `first + 224` of the matrix that resizes a line of pixels.
+def triangle_weights(source: int, target: int, first: int, size: int) -> NDArray[np.float64]:
+    """Rows `first` to `first + size` of the matrix that resizes a line of pixels.
 
     A triangle as wide as two target pixels (or two source pixels where those are wider) stands
     over the middle of each target pixel.
     """
     scale = source / target
-    middles = (np.arange(first, first + 224) + 0.5) * scale
+    middles = (np.arange(first, first + size) + 0.5) * scale
     distances = np.abs(np.arange(source) + 0.5 - middles[:, None]) / max(scale, 1.0)
     weights = np.maximum(1 - distances, 0)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def resized_and_cropped(rgb: NDArray[Any], resize: int = 256) -> NDArray[np.float64]:
+def resized_and_cropped(
+    rgb: NDArray[Any], resize: int = 256, size: int = 224
+) -> NDArray[np.float64]:
     """What the network is to see, in whole grey levels."""
     height, width = rgb.shape[:2]
     smaller = min(height, width)
     new_height, new_width = height * resize // smaller, width * resize // smaller
-    rows = triangle_weights(height, new_height, (new_height - 224) // 2)
-    columns = triangle_weights(width, new_width, (new_width - 224) // 2)
+    rows = triangle_weights(height, new_height, (new_height - size) // 2, size)
+    columns = triangle_weights(width, new_width, (new_width - size) // 2, size)
     return np.rint(columns @ np.tensordot(rows, rgb, axes=1))
 
 
@@ -121,18 +123,24 @@ def test_sample_images_come_out_as_from_the_plain_reference(path: Path) -> None:
 @given(
     width=st.integers(1, 600),
     height=st.integers(1, 600),
-    resize=st.integers(224, 400),
+    margin=st.integers(0, 180),
+    size=st.just(224) | st.integers(32, 400),
     seed=st.integers(0, 9),
+    many=st.sampled_from([0, 1 << 25]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_size_comes_out_as_from_the_plain_reference(
-    width: int, height: int, resize: int, seed: int
+    width: int, height: int, margin: int, size: int, seed: int, many: int
 ) -> None:
+    """Of the image, of the crop, and in bands too."""
     pixels = noise(width, height, seed)
+    resize = size + margin
 
-    difference = np.abs(preprocess(png(pixels), resize) - resized_and_cropped(pixels, resize))
+    with mock.patch("vggfeat.preprocess._MANY_PIXELS", many):
+        found = preprocess(png(pixels), resize, size=size)
 
-    assert difference.max() <= 1
+    assert found.shape == (size, size, 3)
+    assert np.abs(found - resized_and_cropped(pixels, resize, size)).max() <= 1
 
 
 @pytest.mark.parametrize(("width", "height"), [(257, 514), (999, 333), (500, 375), (375, 501)])
@@ -170,6 +178,21 @@ def test_the_margin_is_256_pixels_unless_told() -> None:
 
     assert np.array_equal(preprocess(data), preprocess(data, 256))
     assert not np.array_equal(preprocess(data), preprocess(data, 224))
+
+
+@pytest.mark.parametrize(("size", "margin"), [(224, 256), (448, 512), (32, 36), (225, 257)])
+def test_the_margin_goes_with_the_size_unless_told(size: int, margin: int) -> None:
+    assert preprocessing(size=size) == Preprocessing(margin, size=size)
+    assert preprocessing(size + 1, size=size) == Preprocessing(size + 1, size=size)
+
+
+@pytest.mark.parametrize(
+    ("resize", "size", "reason"),
+    [(256, 31, "size 31: the least is 32"), (256, 257, "resize to 256: the crop takes 257")],
+)
+def test_sizes_that_cannot_be_are_refused(resize: int, size: int, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        preprocessing(resize, size=size)
 
 
 def test_channels_are_red_green_blue() -> None:
@@ -402,9 +425,9 @@ def test_an_animation_gives_its_first_frame(form: str) -> None:
 
 
 def test_an_array_of_the_size_of_the_network_is_taken_as_it_is() -> None:
-    pixels = noise(224, 224)
-
-    assert np.array_equal(preprocess(pixels, 300), pixels)
+    for size in (224, 97):
+        pixels = noise(size, size)
+        assert np.array_equal(preprocess(pixels, 300, size=size), pixels)
 
 
 @pytest.mark.parametrize("shape", [(90, 130), (90, 130, 1), (90, 130, 3), (90, 130, 4), (224, 224)])
@@ -615,7 +638,7 @@ def test_fast_decoding_never_leaves_fewer_pixels_than_are_needed(
     width: int, height: int, resize: int
 ) -> None:
     drafted: list[tuple[int, int]] = []
-    with mock.patch("vggfeat.preprocess.fit", lambda image, _: drafted.append(image.size)):
+    with mock.patch("vggfeat.preprocess.fit", lambda image, *_: drafted.append(image.size)):
         preprocess(photograph(width, height), resize, fast_decode=True)
     assert min(drafted[0]) >= min(resize, width, height)
 

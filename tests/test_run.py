@@ -38,7 +38,7 @@ class Recorder(Watcher):
 def test_it_writes_what_the_extractor_gives(tmp_path: Path, samples: list[Path]) -> None:
     weights = networks.weights()
     report = extract(samples[:3], tmp_path / "f.npy", weights=weights, layer="fc6", resize=300)
-    assert (report.rows, report.failed, report.shape) == (3, 0, (256,))
+    assert (report.rows, report.failed, report.layers) == (3, 0, (("fc6", "f.npy", (256,)),))
     vectors, paths = load_features(tmp_path / "f.npy")
     expected = Extractor(weights, "fc6", resize=300)(samples[:3])
     np.testing.assert_array_equal(vectors, expected)

@@ -13,9 +13,12 @@ import PIL
 import pytest
 
 from tests import networks
+from vggfeat.activations import parse, parse_all
 from vggfeat.preprocess import Preprocessing
 from vggfeat.settings import decodes_alike, difference, settings
 from vggfeat.weights import Weights
+
+FC7 = parse("fc7")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def weights() -> Weights:
 
 @pytest.fixture
 def made(weights: Weights) -> dict[str, Any]:
-    return settings("npy", "fc7", Preprocessing(), "ncnn", weights)
+    return settings("npy", [FC7], Preprocessing(), "ncnn", weights)
 
 
 def changed(made: dict[str, Any], *path: str, to: object) -> dict[str, Any]:
@@ -43,9 +46,9 @@ def test_all_that_rows_depend_on_is_told(made: dict[str, Any], weights: Weights)
     assert {name: value for name, value in made.items() if name not in ("weights", "versions")} == {
         "vggfeat": version("vggfeat"),
         "format": "npy",
-        "shape": [networks.NARROW["fc7"]],
         "dtype": "float32",
-        "layer": "fc7",
+        "normalize": "none",
+        "layers": [{"layer": "fc7", "shape": [networks.NARROW["fc7"]]}],
         "preprocessing": {
             "decode": "exact", "resize": 256, "crop": 224, "resample": "bilinear",
             "channels": "rgb", "mean": [123.68, 116.779, 103.939],
@@ -66,15 +69,23 @@ def test_versions_are_told(made: dict[str, Any]) -> None:
 
 
 def test_an_engine_without_a_package_of_its_name_has_no_version(weights: Weights) -> None:
-    told = settings("npy", "fc7", Preprocessing(), "no such engine", weights)
+    told = settings("npy", [FC7], Preprocessing(), "no such engine", weights)
     assert told["versions"].keys() == {"numpy", "pillow", "python"}
 
 
 def test_what_is_asked_for_is_told(weights: Weights) -> None:
-    told = settings("csv", "pool5", Preprocessing(300, fast_decode=True), "blas", weights)
-    assert (told["format"], told["layer"], told["engine"]) == ("csv", "pool5", "blas")
-    assert told["shape"] == list(weights.shape_of("pool5"))
-    assert (told["preprocessing"]["resize"], told["preprocessing"]["decode"]) == (300, "fast")
+    asked = parse_all(["fc6:linear", "pool5"])
+    pixels = Preprocessing(300, fast_decode=True, size=256)
+    told = settings("csv", asked, pixels, "blas", weights, normalize="l2", dtype="float16")
+    assert (told["format"], told["engine"]) == ("csv", "blas")
+    assert (told["normalize"], told["dtype"]) == ("l2", "float16")
+    assert told["layers"] == [
+        {"layer": "pool5", "shape": [8, 8, networks.NARROW["conv5_3"]]},
+        {"layer": "fc6:linear", "shape": [networks.NARROW["fc6"]]},
+    ]
+    assert {name: told["preprocessing"][name] for name in ("resize", "crop", "decode")} == {
+        "resize": 300, "crop": 256, "decode": "fast"
+    }  # fmt: skip
 
 
 def test_they_are_the_same_after_they_were_written(made: dict[str, Any]) -> None:
@@ -86,11 +97,17 @@ def test_they_are_the_same_after_they_were_written(made: dict[str, Any]) -> None
     ("path", "before", "words"),
     [
         (("format",), "csv", "format npy, not csv"),
-        (("layer",), "fc6", "layer fc7, not fc6"),
+        (("layers",), [{"layer": "fc6"}], "layer fc7, not fc6"),
+        (("layers",), [{"layer": "fc6"}, {"layer": "fc7"}], "layer fc7, not fc6 and fc7"),
+        (("normalize",), "l2", "normalize none, not l2"),
         (("engine",), "blas", "engine ncnn, not blas"),
         (("precision",), "float16", "precision float32, not float16"),
         (("dtype",), "float64", "dtype float32, not float64"),
-        (("shape",), [4096], f"shape [{networks.NARROW['fc7']}], not [4096]"),
+        (
+            ("layers",),
+            [{"layer": "fc7", "shape": [4096]}],
+            f"shape [{networks.NARROW['fc7']}], not [4096]",
+        ),
         (("preprocessing", "decode"), "fast", "decode exact, not fast"),
         (("preprocessing", "resize"), 224, "resize 256, not 224"),
         (("preprocessing", "crop"), 256, "crop 224, not 256"),
@@ -107,7 +124,7 @@ def test_what_is_asked_for_otherwise_is_named(
 
 def test_other_weights_are_named_by_source_and_number(made: dict[str, Any]) -> None:
     other = networks.weights(seed=1)
-    asked = settings("npy", "fc7", Preprocessing(), "ncnn", other)
+    asked = settings("npy", [FC7], Preprocessing(), "ncnn", other)
     before = changed(made, "weights", "source", to="keras a.h5")
     assert difference(before, asked) == (
         f"weights made for a test ({other.fingerprint[:8]}), "
@@ -126,9 +143,10 @@ def test_versions_are_no_difference(made: dict[str, Any], path: tuple[str, ...])
 
 def test_what_is_not_told_differs(made: dict[str, Any]) -> None:
     assert str(difference({}, made)).endswith(", not unknown ones (None)")
-    for name in ("format", "layer", "engine", "precision", "dtype", "shape"):
+    for name in ("format", "layers", "engine", "precision", "normalize", "dtype"):
         rest = {other: value for other, value in made.items() if other != name}
-        assert difference(rest, made) == f"{name} {made[name]}, not None"
+        words = "layer fc7" if name == "layers" else f"{name} {made[name]}"
+        assert difference(rest, made) == f"{words}, not None"
     rest = {name: value for name, value in made.items() if name != "preprocessing"}
     assert difference(rest, made) == "decode exact, not None"
 

@@ -7,6 +7,7 @@ the pixels, or the sentence of an ImageError.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import signal
@@ -18,7 +19,6 @@ import numpy as np
 
 from vggfeat import limited
 from vggfeat.errors import ImageError, TransientImageError, describe_os_error
-from vggfeat.vgg16 import SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +46,7 @@ def preprocess_apart(data: bytes, preprocessing: Preprocessing) -> NDArray[np.ui
         preprocessing: is pickled.
 
     Returns:
-        uint8 `[224,224,3]`, RGB.
+        uint8 `[size,size,3]`, RGB.
 
     Raises:
         TransientImageError: preprocessing raised it, or the process could not be started or was
@@ -74,9 +74,10 @@ def preprocess_apart(data: bytes, preprocessing: Preprocessing) -> NDArray[np.ui
         raise ImageError(content.decode(errors="replace"))
     if kind == _TRANSIENT:
         raise TransientImageError(content.decode(errors="replace"))
-    if kind != _PIXELS or len(content) != SIZE * SIZE * 3:
+    shape = (preprocessing.size, preprocessing.size, 3)
+    if kind != _PIXELS or len(content) != math.prod(shape):
         raise ImageError(f"its decoder ended the process ({ending})")
-    return np.frombuffer(content, np.uint8).reshape(SIZE, SIZE, 3)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _ending(code: int | None) -> str:

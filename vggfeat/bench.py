@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vggfeat import engines, pipeline
+from vggfeat.activations import Activation
 from vggfeat.outcome import Outcome, Stamp
 from vggfeat.preprocess import Preprocessing
 from vggfeat.sources import Source
@@ -37,7 +38,7 @@ def measure(engine: str, weights: Weights, seconds: float) -> Measurement:
         VggfeatError: the engine cannot be loaded.
     """
     started = time.monotonic()
-    made = engines.create(engine, weights, "fc7")
+    made = engines.create(engine, weights, [Activation("fc7")])
     next(_batches(made, images=1))
     ready = time.monotonic() - started
     batches = _batches(made)

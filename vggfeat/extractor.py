@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from vggfeat import engines, pipeline
+from vggfeat.activations import parse_all
 from vggfeat.errors import ImageError
-from vggfeat.outcome import Failure, Row, Stamp
+from vggfeat.finish import Finish
+from vggfeat.outcome import FLOAT32, Failure, Row, Stamp
 from vggfeat.pipeline import check_counts
-from vggfeat.preprocess import RESIZE, ImageData, Preprocessing
+from vggfeat.preprocess import ImageData, preprocessing
+from vggfeat.recipe import Recipe
 from vggfeat.sources import ImageRef, Source
 from vggfeat.sources.files import LocalFile
+from vggfeat.vgg16 import SIZE
 from vggfeat.weights import Weights, choose
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | ImageData"
@@ -31,13 +35,19 @@ class Extractor:
     Args:
         weights: a name in the store, a file of any known form, or `Weights`; None for the
             default that the command would take.
-        layer: `fc7`, `fc6` or `pool5`, each after its ReLU.
+        layer: what to compute, as `--layer` takes it: `fc7`, `conv5_3:linear`, `pool5:avg` ...,
+            or several of them, which are computed in one pass, each once, in the network's order.
         engine: `auto`, `ncnn` or `tensorflow`.
         batch_size: images computed at once; None for what serves the engine best. It changes
             speed and memory, not the vectors.
         workers: threads that decode; None for as many as there are processors to use.
-        resize: length of the smaller side before the central 224x224 is cut out, in pixels.
+        resize: length of the smaller side before the center is cut out, in pixels; None for 256
+            in proportion to the size.
+        size: side of the square that is cut out, in pixels: at least 32, and 224 for fc6 and on,
+            which are averaged over the positions of a larger pool5.
         fast_decode: shrink large JPEGs while they are decoded, which moves their pixels a little.
+        normalize: `l2` for rows of length one, or None.
+        dtype: `float32` or `float16`.
 
     Raises:
         WeightsError: no such weights, no VGG16, or the layer is not in them.
@@ -47,53 +57,103 @@ class Extractor:
     def __init__(
         self,
         weights: str | os.PathLike[str] | Weights | None = None,
-        layer: str = "fc7",
+        layer: str | Sequence[str] = "fc7",
         *,
         engine: str = "auto",
         batch_size: int | None = None,
         workers: int | None = None,
-        resize: int = RESIZE,
+        resize: int | None = None,
+        size: int = SIZE,
         fast_decode: bool = False,
+        normalize: str | None = None,
+        dtype: str = FLOAT32,
     ) -> None:
         check_counts(batch_size, workers)
-        self.preprocessing = Preprocessing(resize, fast_decode)
-        self.weights = choose(weights)
+        self.preprocessing = preprocessing(resize, fast_decode, size)
+        self.finish = Finish(normalize, dtype)
         self.layer = layer
+        self.activations = parse_all([layer] if isinstance(layer, str) else layer)
+        self.weights = choose(weights)
         self.batch_size = batch_size
         self.workers = workers
-        self.engine = engines.create(engine, self.weights, layer)
+        self.engine = engines.create(engine, self.weights, self.activations, size)
+
+    @classmethod
+    def of(cls, recipe: Recipe, weights: Weights) -> Extractor:
+        """What makes such features, in float32."""
+        how = recipe.preprocessing
+        return cls(
+            weights,
+            recipe.layer,
+            resize=how.resize,
+            size=how.size,
+            fast_decode=how.fast_decode,
+            normalize=recipe.normalize,
+        )
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one image's features: `(4096,)` for the fc7 of a full-size VGG16."""
-        return self.engine.shape
+    def shape(self) -> Any:
+        """Shape of one image's features: `(4096,)` for the fc7 of a full-size VGG16.
 
-    def __call__(self, images: ImageLike | Iterable[ImageLike]) -> NDArray[np.float32]:
-        """Features of images, in their order: float32 `[n,4096]`, or `[n,7,7,512]` of pool5.
+        Of several layers a dict: layer -> shape.
+        """
+        return self._by_layer(self.engine.shapes)
+
+    @property
+    def recipe(self) -> Any:
+        """What a row is made by, as a `Recipe`; of several layers a dict: layer -> `Recipe`."""
+        weights, preprocessing = self.weights, self.preprocessing
+        return self._by_layer(
+            Recipe(weights.fingerprint, weights.source, layer, preprocessing, self.finish.normalize)
+            for layer in map(str, self.activations)
+        )
+
+    def __call__(self, images: ImageLike | Iterable[ImageLike]) -> Any:
+        """Features of images, in their order: `[n,4096]`, or `[n,7,7,512]` of pool5.
 
         Args:
             images: one image or many. Each is a path, the bytes of an image file, a PIL
                 image, or a uint8 array `[h,w]`, `[h,w,3]` (RGB) or `[h,w,4]` (RGBA). An array
-                of 224x224x3 is taken as it is; whatever else is resized and center-cropped,
-                because fc6 covers exactly the 7x7 positions that 224 pixels leave.
+                of 224x224x3, or of another `size`, is taken as it is; whatever else is resized
+                and center-cropped.
+
+        Returns:
+            a NumPy array of `dtype`; of several layers a dict: layer -> array.
 
         Raises:
             ImageError: an image cannot be read; the message says which.
+            VggfeatError: a number is too large for float16.
             TypeError: something is no image at all.
         """
         if _is_one_image(images):
             images = [images]  # type: ignore[list-item]
         refs = (_ref(number, image) for number, image in enumerate(images))  # type: ignore[arg-type]
-        rows = []
+        rows: list[list[NDArray[Any]]] = [[] for _ in self.activations]
         for outcomes in pipeline.run(
-            refs, self.preprocessing, self.engine, self.batch_size, self.workers
+            refs,
+            self.preprocessing,
+            self.engine,
+            self.batch_size,
+            self.workers,
+            finish=self.finish,
         ):
             for outcome in outcomes:
                 if isinstance(outcome, Failure):
                     raise ImageError(f"{outcome.name}: {outcome.reason}")
                 if isinstance(outcome, Row):
-                    rows.append(outcome.features)
-        return np.stack(rows) if rows else np.empty((0, *self.shape), np.float32)
+                    for column, features in zip(rows, outcome.features, strict=True):
+                        column.append(features)
+        return self._by_layer(
+            np.stack(column) if column else np.empty((0, *shape), self.finish.dtype)
+            for column, shape in zip(rows, self.engine.shapes, strict=True)
+        )
+
+    def _by_layer(self, values: Iterable[Any]) -> Any:
+        """One of each activation; alone where one layer was asked for, and not a list of one."""
+        if isinstance(self.layer, str):
+            (alone,) = values
+            return alone
+        return dict(zip(map(str, self.activations), values, strict=True))
 
 
 class _InMemory(NamedTuple):

@@ -11,20 +11,38 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from vggfeat.errors import VggfeatError, describe_os_error
-from vggfeat.sinks.published import Published, TornError, open_generation
+from vggfeat.preprocess import Preprocessing
+from vggfeat.recipe import Recipe
+from vggfeat.sinks.published import Published, TornError, open_generation, output_of
 from vggfeat.sinks.rows import checksum
+from vggfeat.sinks.vectors import vectors_of
 
 
 class Features(NamedTuple):
     """Vectors and the paths of their images, row by row.
 
     Attributes:
-        vectors: float32 `[n,4096]`, memory-mapped: rows are read when they are used.
+        vectors: float32 `[n,4096]`, memory-mapped: rows are read when they are used. Of a map
+            `[n,h,w,c]`; float16 where that was asked for.
         paths: the `n` paths, as they were given to `extract`.
     """
 
     vectors: NDArray[np.float32]
     paths: list[str]
+
+
+class Opened(NamedTuple):
+    """Features and how to make such again.
+
+    Attributes:
+        vectors: float32 or float16 `[n,4096]`, or `[n,h,w,c]` of a map; memory-mapped.
+        paths: the `n` paths, as they were given to `extract`.
+        recipe: what a row was made by.
+    """
+
+    vectors: NDArray[np.float32]
+    paths: list[str]
+    recipe: Recipe
 
 
 def load_features(path: str | os.PathLike[str]) -> Features:
@@ -33,16 +51,44 @@ def load_features(path: str | os.PathLike[str]) -> Features:
     Raises:
         VggfeatError: one of them is missing or damaged, or they do not belong together.
     """
+    vectors, paths, _ = open_features(path)
+    return Features(vectors, paths)
+
+
+def open_features(path: str | os.PathLike[str]) -> Opened:
+    """The same as `load_features`, with what the rows were made by. Raises as it does."""
     file = Path(os.path.realpath(path))
+    output = output_of(file)
     try:
-        listed, vectors = open_generation(file, lambda listed: _vectors(path, file))
+        listed, vectors = open_generation(output, lambda listed: _mapped(file, output, listed))
     except TornError as error:
         raise VggfeatError(f"{error}: extract again") from error
-    _check(path, vectors, listed)
-    return Features(vectors, [entry.name for entry in listed.entries])
+    layer = _layer_in(file, listed.about)
+    _check(path, vectors, listed, layer)
+    names = [entry.name for entry in listed.entries]
+    return Opened(vectors, names, recipe_of(listed.about, layer))
 
 
-def _vectors(path: str | os.PathLike[str], file: Path) -> NDArray[np.float32]:
+def recipe_of(about: dict[str, Any], layer: int = 0) -> Recipe:
+    """What `feats.json` tells that a row was made by.
+
+    Args:
+        layer: which of those that it tells of.
+    """
+    told = about["preprocessing"]
+    normalize = about["normalize"]
+    return Recipe(
+        about["weights"]["fingerprint"],
+        about["weights"].get("source", ""),
+        about["layers"][layer]["layer"],
+        Preprocessing(told["resize"], told["decode"] == "fast", told["crop"]),
+        None if normalize == "none" else normalize,
+    )
+
+
+def _mapped(file: Path, output: Path, listed: Published) -> NDArray[np.float32]:
+    """The rows as `feats.json` tells of them."""
+    kind = vectors_of(output, listed.about)[_layer_in(file, listed.about)].kind
     try:
         # Not numpy.load, which opens the file twice: the second may be another one already.
         with open(file, "rb") as opened:
@@ -50,16 +96,32 @@ def _vectors(path: str | os.PathLike[str], file: Path) -> NDArray[np.float32]:
             if version != (1, 0):
                 raise ValueError(f"version {version} of its header is not vggfeat's")
             shape, _, dtype = npy_format.read_array_header_1_0(opened)
-            if dtype != np.float32:
+            if dtype != np.dtype(kind.little):
                 raise ValueError(f"it holds {dtype}")
-            return np.memmap(opened, np.float32, "r", opened.tell(), shape)
+            return np.memmap(opened, dtype, "r", opened.tell(), shape)
     except OSError as error:
-        raise VggfeatError(f"{path}: cannot be read: {describe_os_error(error)}") from error
+        raise VggfeatError(f"{file}: cannot be read: {describe_os_error(error)}") from error
     except ValueError as error:
-        raise VggfeatError(f"{path}: no .npy file of vggfeat's ({error})") from error
+        raise VggfeatError(f"{file}: no .npy file of vggfeat's ({error})") from error
 
 
-def _check(path: str | os.PathLike[str], vectors: NDArray[Any], listed: Published) -> None:
+def _layer_in(file: Path, about: dict[str, Any]) -> int:
+    """Which of the layers a file holds.
+
+    Raises:
+        VggfeatError: none, since each has a file of its own.
+    """
+    files = [layer["file"] for layer in about["layers"]]
+    if file.name not in files:
+        raise VggfeatError(
+            f"{file}: there are several layers, each with a file: open {' or '.join(files)}"
+        )
+    return files.index(file.name)
+
+
+def _check(
+    path: str | os.PathLike[str], vectors: NDArray[Any], listed: Published, layer: int
+) -> None:
     """See that the vectors are those that are listed, by their number, the first and the last."""
     rows = len(listed.entries)
     if len(vectors) != rows:
@@ -68,7 +130,7 @@ def _check(path: str | os.PathLike[str], vectors: NDArray[Any], listed: Publishe
             "one run; extract again"
         )
     for row in {0, rows - 1} if rows else ():
-        if checksum(vectors[row]) != listed.entries[row].crc32:
+        if checksum(vectors[row]) != listed.entries[row].crc32s[layer]:
             raise VggfeatError(
                 f"{path}: row {row} is not the one that is listed: they are not of one run; "
                 "extract again"

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+# How the features of an image may be given, beside as the network gives them.
+L2 = "l2"
+NORMS = (L2,)
+FLOAT32, FLOAT16 = DTYPES = ("float32", "float16")
+
+Numbers: TypeAlias = "NDArray[np.floating[Any]]"
 
 
 class Stamp(NamedTuple):
@@ -17,12 +25,12 @@ class Stamp(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An image's features, and what its file was when it was read."""
+    """An image's features, by layer, and what its file was when it was read."""
 
     name: str
     stamp: Stamp
     sha256: str  # of the file's bytes
-    features: NDArray[np.float32]
+    features: tuple[Numbers, ...]
 
 
 class Recognised(NamedTuple):

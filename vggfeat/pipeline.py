@@ -1,6 +1,7 @@
 """The main loop: images in, outcomes out, in the same order.
 
-    images -> workers: read, recognise or preprocess, engine.image_stage -> engine.batch_stage
+    images -> workers: read, recognise or preprocess, engine.image_stage
+           -> engine.batch_stage, finish
 
 Decoding and computing overlap because each stage looks ahead a bounded number of items, so
 memory does not grow with the number of images. A failed image is a value that travels in its
@@ -26,6 +27,7 @@ from vggfeat.errors import (
     VggfeatError,
     describe_os_error,
 )
+from vggfeat.finish import Finish
 from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
 from vggfeat.suspects import Suspects
 from vggfeat.workers import Workers
@@ -47,7 +49,7 @@ class Prepared(NamedTuple):
     name: str
     stamp: Stamp
     sha256: str
-    array: NDArray[Any]
+    arrays: tuple[NDArray[Any], ...]
 
 
 Ready: TypeAlias = "Prepared | Recognised | Failure"
@@ -61,6 +63,7 @@ def run(
     workers: int | None = None,
     contents: Container[str] | None = None,
     suspects: Suspects | None = None,
+    finish: Finish = Finish(),  # noqa: B008  # it cannot change
 ) -> Generator[list[Outcome], None, None]:
     """Outcomes of all images, a batch at a time: one each, in the order of the images.
 
@@ -74,9 +77,11 @@ def run(
         contents: sha256 of files that need no row, since they have one; None where files are not
             to be told by their content.
         suspects: images that may kill the process, and where to note those that are decoded.
+        finish: what is done to the features of a batch.
 
     Raises:
-        VggfeatError: the engine cannot go on. What is wrong with an image is an outcome.
+        VggfeatError: the features do not fit their dtype, or the engine cannot go on. What is
+            wrong with an image is an outcome.
     """
     batch_size = batch_size or engine.batch_size
     workers = workers or cores()
@@ -92,7 +97,7 @@ def run(
         return preparing.submit(prepare, image, give_up)
 
     def start_computing(batch: list[Ready]) -> Future[list[Outcome]]:
-        return computing.submit(_compute, batch, engine, batch_size)
+        return computing.submit(_compute, batch, engine, batch_size, finish)
 
     preparing = Workers(workers, limit=apart.SECONDS)
     computing = ThreadPoolExecutor(engine.batches_in_flight, "batch")
@@ -112,12 +117,15 @@ def check_counts(batch_size: int | None, workers: int | None) -> None:
             raise UsageError(f"{what} {count}: it must be at least 1")
 
 
-def _features(arrays: list[NDArray[Any]], engine: Engine, batch_size: int) -> NDArray[np.float32]:
-    """Run one batch, padded as the engine needs it: float32 `[len(arrays), *engine.shape]`."""
-    rows = len(arrays)
-    padding = engine.padded_rows(rows, batch_size) - rows
-    features = engine.batch_stage(np.stack(arrays + arrays[-1:] * padding))[:rows]
-    if not np.isfinite(features).all():
+def _features(
+    prepared: list[tuple[NDArray[Any], ...]], engine: Engine, batch_size: int
+) -> list[NDArray[np.float32]]:
+    """Run one batch, padded as the engine needs it: float32 `[n, *shape]` of each activation."""
+    rows = len(prepared)
+    padded = prepared + prepared[-1:] * (engine.padded_rows(rows, batch_size) - rows)
+    stacked = [np.stack(arrays) for arrays in zip(*padded, strict=True)]
+    features = [found[:rows] for found in engine.batch_stage(stacked)]
+    if not all(np.isfinite(found).all() for found in features):
         raise VggfeatError("the features came out NaN or infinite: these weights are broken")
     return features
 
@@ -153,9 +161,10 @@ def _prepare(
     return Prepared(image.name, source.stamp, sha256, engine.image_stage(pixels))
 
 
-def _compute(batch: list[Ready], engine: Engine, batch_size: int) -> list[Outcome]:
-    arrays = [item.array for item in batch if isinstance(item, Prepared)]
-    rows = iter(_features(arrays, engine, batch_size) if arrays else ())
+def _compute(batch: list[Ready], engine: Engine, batch_size: int, finish: Finish) -> list[Outcome]:
+    prepared = [item.arrays for item in batch if isinstance(item, Prepared)]
+    features = _features(prepared, engine, batch_size) if prepared else []
+    rows = zip(*map(finish, features), strict=True)
     return [
         Row(item.name, item.stamp, item.sha256, next(rows)) if isinstance(item, Prepared) else item
         for item in batch

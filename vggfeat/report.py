@@ -8,6 +8,20 @@ from typing import Any, NamedTuple
 _RUNS_TOLD = 20
 
 
+class Written(NamedTuple):
+    """What was written of a layer.
+
+    Attributes:
+        layer: as `--layer` takes it.
+        file: the name of its file, in the output's folder.
+        shape: of one image's features.
+    """
+
+    layer: str
+    file: str
+    shape: tuple[int, ...]
+
+
 class Report(NamedTuple):
     """What a run did.
 
@@ -18,7 +32,8 @@ class Report(NamedTuple):
         computed: rows that this run has computed; the others were there already.
         resumed: rows that an earlier run, cut off, has computed.
         dropped: rows that were there before, of images that are gone.
-        shape: of one image's features.
+        layers: what was written of each layer, in the network's order.
+        dtype: of the features.
         seconds: from the first image to the last row, without loading weights and engine.
         skipped: what was passed over in folders, in words.
     """
@@ -29,7 +44,8 @@ class Report(NamedTuple):
     computed: int
     resumed: int
     dropped: int
-    shape: tuple[int, ...]
+    layers: tuple[Written, ...]
+    dtype: str
     seconds: float
     skipped: str
 

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from vggfeat.activations import Activation
 from vggfeat.preprocess import Preprocessing
-from vggfeat.vgg16 import SIZE
 from vggfeat.weights import Weights
 
-_PLAIN = ("format", "layer", "engine", "precision", "dtype", "shape")
+_PLAIN = ("format", "layer", "engine", "precision", "normalize", "dtype", "shape")
 
 
 def settings(
-    form: str, layer: str, preprocessing: Preprocessing, engine: str, weights: Weights
+    form: str,
+    activations: Sequence[Activation],
+    preprocessing: Preprocessing,
+    engine: str,
+    weights: Weights,
+    *,
+    normalize: str | None = None,
+    dtype: str = "float32",
 ) -> dict[str, Any]:
     """The settings of a run, as `feats.json` tells them."""
+    size, widths = preprocessing.size, weights.width_of
     return {
         "vggfeat": version("vggfeat"),
         "format": form,
-        "shape": list(weights.shape_of(layer)),
-        "dtype": "float32",
-        "layer": layer,
+        "dtype": dtype,
+        "normalize": normalize or "none",
+        "layers": [{"layer": str(a), "shape": list(a.shape(widths, size))} for a in activations],
         "weights": {"fingerprint": weights.fingerprint, **weights.origin.as_dict()},
         "preprocessing": {
             "decode": "fast" if preprocessing.fast_decode else "exact",
             "resize": preprocessing.resize,
-            "crop": SIZE,
+            "crop": size,
             "resample": "bilinear",
             "channels": "rgb",
             "mean": [round(float(value), 3) for value in weights.tensors["mean"]],
@@ -46,14 +55,24 @@ def difference(made: dict[str, Any], asked: dict[str, Any]) -> str | None:
     """
     if made.get("weights", {}).get("fingerprint") != asked["weights"]["fingerprint"]:
         return f"weights {_source(asked)}, not {_source(made)}"
+    plain, before = _plain(asked), _plain(made)
     for name in _PLAIN:
-        if made.get(name) != asked[name]:
-            return f"{name} {asked[name]}, not {made.get(name)}"
-    before = made.get("preprocessing", {})
+        if before[name] != plain[name]:
+            return f"{name} {plain[name]}, not {before[name]}"
+    pixels = made.get("preprocessing", {})
     for name, value in asked["preprocessing"].items():
-        if before.get(name) != value:
-            return f"{name} {value}, not {before.get(name)}"
+        if pixels.get(name) != value:
+            return f"{name} {value}, not {pixels.get(name)}"
     return None
+
+
+def _plain(told: dict[str, Any]) -> dict[str, Any]:
+    """What is told by a word or two; of several layers all together."""
+    layers = told.get("layers") or [{}]
+    listed = {
+        name: " and ".join(str(layer.get(name)) for layer in layers) for name in ("layer", "shape")
+    }
+    return {name: told.get(name) for name in _PLAIN} | listed
 
 
 def decodes_alike(made: dict[str, Any], asked: dict[str, Any]) -> bool:

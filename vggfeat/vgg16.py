@@ -11,11 +11,13 @@ thirteen convolutions and fc6 over 7x7. The widths below are the published ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from vggfeat.errors import WeightsError
 
 SIZE = 224
+SMALLEST = 32  # pixels, of which pool5 leaves one position
+LARGEST = 2048  # pixels, of which a map of conv1 takes 1 GB
 POOLED_SIZE = 7
 POSITIONS = POOLED_SIZE * POOLED_SIZE
 
@@ -41,12 +43,26 @@ RELATIVES = {8: "VGG-11", 10: "VGG-13", 16: "VGG-19"}
 _WIDEST = 2
 _MOST_CLASSES = 1 << 16
 
-# What can be asked of a network, and the layers it takes. Each is after its ReLU.
-OUTPUTS: dict[str, tuple[str, ...]] = {
-    "pool5": CONVOLUTIONS,
-    "fc6": (*CONVOLUTIONS, "fc6"),
-    "fc7": (*CONVOLUTIONS, "fc6", "fc7"),
+# Layers that are maps, with the number of times that their side is the image's halved.
+MAPS: dict[str, int] = {
+    name: depth
+    for number, block in enumerate(BLOCKS)
+    for name, depth in (*((layer, number) for layer in block), (f"pool{number + 1}", number + 1))
 }
+WITH_RELU = (*CONVOLUTIONS, "fc6", "fc7")
+
+
+def _outputs() -> Iterator[tuple[str, tuple[str, ...]]]:
+    taken: tuple[str, ...] = ()
+    for number, block in enumerate((*BLOCKS, FULLY_CONNECTED), start=1):
+        for layer in block:
+            taken = (*taken, layer)
+            yield layer, taken
+        yield (f"pool{number}" if block is not FULLY_CONNECTED else "prob"), taken
+
+
+# What can be asked of a network, in its order, and the layers with weights that it takes.
+OUTPUTS: dict[str, tuple[str, ...]] = dict(_outputs())
 
 Shape = tuple[int, ...]
 

@@ -30,7 +30,17 @@ def put(part: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears at the path when the block ends well. Raises OSError."""
+    """A file that appears at the path when the block ends well; a link there is followed.
+
+    A device or a named pipe is written to as it comes: a file must never take its place.
+
+    Raises OSError.
+    """
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))
     with beside(path) as part:
         with open(part, "w+b") as file:
             yield file

@@ -193,7 +193,7 @@ def hostile(*args: str, code: int, seconds: int = 60) -> subprocess.CompletedPro
     program = (
         "import sys, hashlib, tests.test_apart, vggfeat.apart, vggfeat.cli, vggfeat.run\n"
         "tests.test_apart.hashlib = hashlib\n"
-        "vggfeat.run.Preprocessing = tests.test_apart.Hostile\n"
+        "vggfeat.run.preprocessing = lambda *asked: tests.test_apart.Hostile()\n"
         f"vggfeat.apart.SECONDS = {seconds}\n"
         "vggfeat.cli.main()"
     )

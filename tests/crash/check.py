@@ -17,15 +17,18 @@ from vggfeat import load_features
 from vggfeat.errors import VggfeatError
 from vggfeat.sinks import published as generations
 
-_UNLIKE = ("runs", "began_ns", "mtime_ns")  # of two runs with the same result
+_UNLIKE = ("runs", "began_ns")  # of two runs with the same result
 
 
 def whole(scene: Scene, output: Path) -> None:
     """What is published is that of the old or of the new output. Raises AssertionError."""
-    file = output / scene.output
-    wanted = [folder / scene.output for folder in (scene.old, scene.new)]
+    for name in scene.vectors:
+        _is_old_or_new(output / name, [folder / name for folder in (scene.old, scene.new)])
+
+
+def _is_old_or_new(file: Path, wanted: list[Path]) -> None:
     if not file.exists():
-        assert not wanted[0].exists(), f"{file.name} has vanished"
+        assert not all(path.exists() for path in wanted), f"{file.name} has vanished"
         return
     found, *known = [_content(path) for path in (file, *wanted) if path.exists()]
     assert any(np.array_equal(found, one) for one in known), f"{file.name} is neither old nor new"
@@ -76,7 +79,7 @@ def rows_there(scene: Scene, output: Path) -> set[str]:
     there = _told(output / f"{scene.output}.journal")
     index = output / f"{stem}.index.csv"
     wanted = scene.new / index.name
-    if not scene.options or (index.exists() and index.read_bytes() == wanted.read_bytes()):
+    if scene.settings_stay or (index.exists() and index.read_bytes() == wanted.read_bytes()):
         there.update(_listed(index))
     return there
 
@@ -112,4 +115,6 @@ def _listed(index: Path) -> list[str]:
 
 def _lasting(about: Path) -> dict[str, Any]:
     read = json.loads(about.read_bytes())
+    for layer in read["layers"]:
+        del layer["mtime_ns"]
     return {key: value for key, value in read.items() if key not in _UNLIKE}

@@ -41,27 +41,35 @@ class Change(NamedTuple):
     Attributes:
         before: None where there is no output yet.
         options: of the command, now.
+        options_before: of the command, when the output was made.
     """
 
     before: Folder | None
     after: Folder
     options: tuple[str, ...] = ()
+    options_before: tuple[str, ...] = ()
 
+
+_LAYERS = ("--layer", "fc7", "--layer", "pool5:avg")
+_CHANGED: Folder = {
+    # Removed, changed, renamed, inserted, touched, swapped.
+    **_without("2.png", "5.png", "12.png"), "3.png": 30, "5r.png": 5, "6b.png": 31, "0.png": 32,
+    "7.png": 7 + 1000, "10.png": 11, "11.png": 10, "17.png": 33,
+}  # fmt: skip
 
 CHANGES: dict[str, Change] = {
     "first": Change(None, _FULL),
     "nothing": Change(_FULL, _FULL),
     "appended": Change({name: _FULL[name] for name in list(_FULL)[:8]}, _FULL),
-    "middle": Change(
-        _FULL,
-        # Removed, changed, renamed, inserted, touched, swapped.
-        {**_without("2.png", "5.png", "12.png"), "3.png": 30, "5r.png": 5, "6b.png": 31,
-         "0.png": 32, "7.png": 7 + 1000, "10.png": 11, "11.png": 10, "17.png": 33},
-    ),
+    "middle": Change(_FULL, _CHANGED),
     "shrunk": Change(_FULL, _without("1.png", "14.png", "15.png", "16.png", "20.png")),
     "failures": Change(_FULL, {**_without("20.png"), **_OTHERS_FAIL}),
     "mended": Change(_FULL, _without("4b.png", "9b.png", "20.png", "21.png")),
     "settings": Change(_FULL, _FULL, ("--resize", "300")),
+    "two layers": Change(_FULL, _CHANGED, _LAYERS, _LAYERS),
+    "more of two layers": Change(_without("15.png", "16.png"), _FULL, _LAYERS, _LAYERS),
+    "to two layers": Change(_FULL, _CHANGED, options=_LAYERS),
+    "from two layers": Change(_FULL, _CHANGED, options_before=_LAYERS),
 }  # fmt: skip
 
 
@@ -92,8 +100,20 @@ class Scene(NamedTuple):
         """Number of the call that replaces the first file of the output."""
         return [function for function, _ in self.calls].index("replace") + 1
 
+    @property
+    def settings_stay(self) -> bool:
+        """Whether rows of the old output count."""
+        return CHANGES[self.name].options_before == self.options
+
+    @property
+    def vectors(self) -> set[str]:
+        """The names of the files of rows of the old and of the new output."""
+        names = [path.name for folder in (self.old, self.new) for path in folder.iterdir()]
+        ends = (".json", ".index.csv", ".failed.csv")
+        return {name for name in names if not name.endswith(ends)}
+
     def args(self, output: Path, state: str = "after") -> list[str]:
-        options = self.options if state == "after" else ()
+        options = self.options if state == "after" else CHANGES[self.name].options_before
         return ["extract", "imgs", "-o", str(output / self.output), "-q", "--batch-size", "2",
                 "--workers", "1", *options]  # fmt: skip
 

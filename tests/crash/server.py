@@ -79,6 +79,8 @@ def serve() -> None:
 
 def _import_all() -> None:
     """What a run imports by and by."""
+    import email.parser  # noqa: F401  # of importlib.metadata, to tell versions
+
     import ncnn  # noqa: F401
     import threadpoolctl  # noqa: F401
     from PIL import Image

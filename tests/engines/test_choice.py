@@ -16,7 +16,8 @@ import threadpoolctl
 
 from tests import networks
 from vggfeat import engines, extract
-from vggfeat.engines import gpu, ncnn
+from vggfeat.activations import Activation
+from vggfeat.engines import connected, gpu, ncnn
 from vggfeat.watcher import Watcher
 
 
@@ -115,16 +116,18 @@ def test_blas_takes_no_more_threads_than_there_are_idle_processors(
 ) -> None:
     seen = set()
 
-    def look(engine: ncnn.NcnnEngine, x: Any) -> Any:
+    real = connected._product
+
+    def look(*arrays: Any) -> Any:
         pools = threadpoolctl.threadpool_info()
         seen.update(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
-        return x
+        return real(*arrays)
 
     monkeypatch.setattr(ncnn, "cores", lambda: 2)
-    monkeypatch.setattr(ncnn.NcnnEngine, "_fully_connected", look)
+    monkeypatch.setattr(connected, "_product", look)
     with threadpoolctl.threadpool_limits(found, user_api="blas"):
-        engine = ncnn.NcnnEngine(networks.weights(), "fc7")
+        engine = ncnn.NcnnEngine(networks.weights(), [Activation("fc7")])
         if busy:
             engine._allocators.append((None, None))
-        engine.batch_stage(np.zeros((32, 7, 7, 32), np.float32))
+        engine.batch_stage([np.zeros((32, 7, 7, 32), np.float32)])
     assert max(seen) == expected

@@ -16,31 +16,45 @@ from numpy.typing import NDArray
 from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
 from vggfeat.sinks.files import FileSink
 from vggfeat.sinks.known import Kept
+from vggfeat.sinks.vectors import file_names
 
 WIDTH = 5
+WIDTHS = (WIDTH, 3)  # of two layers, of which most tests have only the first
 LONG_AGO = 10**18  # so that a stamp tells all changes
 
 SETTINGS: dict[str, Any] = {
     "vggfeat": "1.0",
     "format": "npy",
-    "shape": [WIDTH],
     "dtype": "float32",
-    "layer": "fc7",
+    "normalize": "none",
+    "layers": [{"layer": "fc7", "shape": [WIDTH]}],
     "weights": {"fingerprint": "0123456789abcdef", "source": "keras"},
-    "preprocessing": {"decode": "exact", "resize": 256},
+    "preprocessing": {"decode": "exact", "resize": 256, "crop": 224},
     "engine": "ncnn",
     "precision": "float32",
     "versions": {"pillow": "12.0"},
 }
 
 
+ONE_LAYER: list[dict[str, Any]] = SETTINGS["layers"]
+TWO_LAYERS = [*ONE_LAYER, {"layer": "pool5:avg", "shape": [WIDTHS[1]]}]
+
+
 def settings(output: Path, **changed: object) -> dict[str, Any]:
-    return SETTINGS | {"format": output.suffix[1:]} | changed
+    names = file_names(output, [layer["layer"] for layer in SETTINGS["layers"]])
+    layers = [layer | {"file": name} for layer, name in zip(SETTINGS["layers"], names, strict=True)]
+    return SETTINGS | {"format": output.suffix[1:], "layers": layers} | changed
+
+
+def files_of(output: Path) -> list[Path]:
+    """Where its vectors are."""
+    return [output.with_name(layer["file"]) for layer in settings(output)["layers"]]
 
 
 def row(number: int, name: str | None = None, mtime_ns: int = LONG_AGO) -> Row:
     """An image of that content."""
-    features = np.random.default_rng(number).standard_normal(WIDTH).astype(np.float32)
+    generator = np.random.default_rng(number)
+    features = tuple(generator.standard_normal(width).astype(np.float32) for width in WIDTHS)
     sha256 = hashlib.sha256(b"%d" % number).hexdigest()
     return Row(name or f"{number}.jpg", Stamp(100 + number, mtime_ns), sha256, features)
 
@@ -90,7 +104,7 @@ class Run:
     def publish(self) -> Run:
         done = self.work()
         count = sum(isinstance(item, Kept) for item in done)
-        about = {"rows": count, "failed": len(done) - count, "runs": []}
+        about = {"rows": count, "failed": len(done) - count, "runs": [{}]}
         self.sink.publish(done, about)
         return self
 
@@ -124,15 +138,16 @@ def contents(output: Path) -> dict[str, Any]:
     found: dict[str, Any] = files(output.parent)
     if "f.json" in found:
         about = json.loads(found["f.json"])
-        found["f.json"] = {
-            name: about[name] for name in about.keys() - {"began_ns", "mtime_ns", "runs"}
-        }
+        about["layers"] = [
+            {name: layer[name] for name in layer.keys() - {"mtime_ns"}} for layer in about["layers"]
+        ]
+        found["f.json"] = {name: about[name] for name in about.keys() - {"began_ns", "runs"}}
     return found
 
 
 def vectors(output: Path) -> NDArray[np.float32]:
-    """What NumPy or Python's csv reads."""
-    return READERS[output.suffix[1:]](output.read_bytes())[1]
+    """What NumPy or Python's csv reads, of the first layer."""
+    return READERS[output.suffix[1:]](files_of(output)[0].read_bytes())[1]
 
 
 def read_npy(data: bytes) -> tuple[None, NDArray[np.float32]]:

@@ -28,17 +28,20 @@ def test_a_run_that_is_begun_anew_takes_nothing(output: Path) -> None:
     assert fresh.sink.before
 
 
+FC6 = [{"layer": "fc6", "shape": [5], "file": "f.npy"}]
+
+
 def test_other_settings_are_named_and_nothing_counts(output: Path) -> None:
     run(output, IMAGES)
-    other = run(output, IMAGES, layer="fc6")
+    other = run(output, IMAGES, layers=FC6)
     assert other.computed == ["0.jpg", "bad.jpg", "1.jpg"]
     assert other.notes == ["all is computed anew: layer fc6, not fc7"]
-    assert run(output, IMAGES, layer="fc6").computed == []
+    assert run(output, IMAGES, layers=FC6).computed == []
 
 
 def test_work_of_other_settings_gives_way(output: Path) -> None:
     run(output, rows([0]))
-    cut_off(output, rows([0, 1]), layer="fc6")
+    cut_off(output, rows([0, 1]), layers=FC6)
     assert run(output, rows([0, 1])).computed == ["1.jpg"]
 
 

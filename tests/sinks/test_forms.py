@@ -19,8 +19,9 @@ from tests.sinks.outputs import READERS, WIDTH, Run, csv_lines, row
 from vggfeat import sinks
 from vggfeat.errors import UsageError
 from vggfeat.outcome import Failure, Row, Stamp
+from vggfeat.sinks import RowType
 
-SHAPE = (WIDTH,)
+KIND = RowType((WIDTH,))
 FORMS = pytest.mark.parametrize("form", sinks.FORMS)
 
 names = st.binary(min_size=1, max_size=30).filter(lambda b: b"\0" not in b).map(os.fsdecode)
@@ -30,7 +31,7 @@ numbers = npst.arrays(
 named = st.lists(st.tuples(names, numbers), max_size=6)
 stamps = st.builds(Stamp, st.integers(0, 2**40), st.integers(-(2**62), 2**62))
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
-outcomes = st.builds(Row, names, stamps, hashes, numbers) | st.builds(
+outcomes = st.builds(Row, names, stamps, hashes, st.tuples(numbers)) | st.builds(
     Failure, names, st.text(max_size=30).filter(str.isprintable), st.none() | stamps
 )
 
@@ -55,7 +56,7 @@ def test_every_form_gives_back_names_and_bits(
     sink.publish(done, {"rows": len(expected), "failed": len(failed), "runs": []})
 
     found_names, found = READERS[form](output.read_bytes())
-    features = np.array([item.features for item in expected], np.float32).reshape(-1, WIDTH)
+    features = np.array([item.features[0] for item in expected], np.float32).reshape(-1, WIDTH)
     assert (found.dtype, found.shape) == (np.float32, features.shape)
     assert found.tobytes() == features.tobytes()
     if found_names is not None:
@@ -63,7 +64,7 @@ def test_every_form_gives_back_names_and_bits(
 
     assert csv_lines((output.parent / "f.index.csv").read_bytes())[1:] == [
         [str(number), item.name, *map(str, item.stamp), item.sha256,
-         f"{zlib.crc32(item.features.astype('<f4').tobytes()):08x}"]
+         f"{zlib.crc32(item.features[0].astype('<f4').tobytes()):08x}"]
         for number, item in enumerate(expected)
     ]  # fmt: skip
     companions = {"f.json", "f.index.csv"} | ({"f.failed.csv"} if failed else set())
@@ -83,25 +84,25 @@ def test_rows_are_found_as_far_as_they_are_whole_and_of_their_names(
 ) -> None:
     module = sinks.form(form)
     told = [name for name, _ in listed]
-    header = module.header(len(listed), SHAPE)
+    header = module.header(len(listed), KIND)
     body = b"".join(module.encode([name], features[None]) for name, features in listed)
     assert not listed or module.encode(told, stacked(listed)) == body
     written = header + body
 
-    places = module.locate(written, told, SHAPE).tolist()
+    places = module.locate(written, told, KIND).tolist()
     ends = [place[2] for place in places]
     assert [place[0] for place in places] == [len(header), *ends][: len(listed)]
     assert ends[-1:] in ([], [len(written)])
     for (name, features), (begin, start, end) in zip(listed, places, strict=True):
         assert written[begin:start] == module.prefix(name)
-        assert module.numbers(written[start:end]).tobytes() == features.tobytes()
+        assert module.numbers(written[start:end], KIND).tobytes() == features.tobytes()
 
     cut = data.draw(st.integers(0, len(written)))
     whole = sum(end <= cut for end in ends)
-    assert module.locate(written[:cut], told, SHAPE).tolist() == places[:whole]
+    assert module.locate(written[:cut], told, KIND).tolist() == places[:whole]
     asked = data.draw(st.integers(0, len(listed)))
-    assert module.locate(written, told[:asked], SHAPE).tolist() == places[:asked]
-    assert module.locate(written, [*told, "one more"], SHAPE).tolist() == places
+    assert module.locate(written, told[:asked], KIND).tolist() == places[:asked]
+    assert module.locate(written, [*told, "one more"], KIND).tolist() == places
 
 
 @FORMS
@@ -110,7 +111,7 @@ def test_a_header_has_one_length_whatever_number_of_rows_it_tells(
     form: str, shape: tuple[int, ...]
 ) -> None:
     module = sinks.form(form)
-    headers = {module.header(rows, shape) for rows in (0, 1, 10**6, 10**12)}
+    headers = {module.header(rows, RowType(shape)) for rows in (0, 1, 10**6, 10**12)}
     assert len({len(header) for header in headers}) == 1
     assert (len(headers) > 1) == module.HEADER_TELLS_ROWS
 
@@ -118,7 +119,7 @@ def test_a_header_has_one_length_whatever_number_of_rows_it_tells(
 @pytest.mark.parametrize("rows", [0, 1, 10**6, 10**12])
 @pytest.mark.parametrize("shape", [(4096,), (7, 7, 512)])
 def test_the_npy_header_is_a_page_that_numpy_reads(rows: int, shape: tuple[int, ...]) -> None:
-    header = sinks.form("npy").header(rows, shape)
+    header = sinks.form("npy").header(rows, RowType(shape))
     assert len(header) == 4096
     assert header.endswith(b" \n")
     version = np.lib.format.read_magic(file := io.BytesIO(header))
@@ -131,7 +132,7 @@ def test_the_npy_header_is_a_page_that_numpy_reads(rows: int, shape: tuple[int, 
 def test_rows_behind_those_that_an_npy_header_tells_do_not_count() -> None:
     npy = sinks.form("npy")
     features = np.arange(15, dtype=np.float32).reshape(3, WIDTH)
-    written = npy.header(2, SHAPE) + npy.encode(["a", "b", "c"], features)
+    written = npy.header(2, KIND) + npy.encode(["a", "b", "c"], features)
     np.testing.assert_array_equal(np.load(io.BytesIO(written)), features[:2])
 
 
@@ -139,9 +140,9 @@ def test_rows_behind_those_that_an_npy_header_tells_do_not_count() -> None:
 def test_csv_rows_are_not_found_behind_one_of_another_name(other: str) -> None:
     form = sinks.form("csv")
     told = ["0.jpg", "1.jpg", "2.jpg"]
-    written = form.header(3, SHAPE) + form.encode(told, np.zeros((3, WIDTH), np.float32))
-    places = form.locate(written, told, SHAPE).tolist()
-    assert form.locate(written, ["0.jpg", other, "2.jpg"], SHAPE).tolist() == places[:1]
+    written = form.header(3, KIND) + form.encode(told, np.zeros((3, WIDTH), np.float32))
+    places = form.locate(written, told, KIND).tolist()
+    assert form.locate(written, ["0.jpg", other, "2.jpg"], KIND).tolist() == places[:1]
 
 
 def test_csv_numbers_are_the_shortest_that_give_the_bits() -> None:
@@ -153,15 +154,15 @@ def test_csv_numbers_are_the_shortest_that_give_the_bits() -> None:
 def test_what_is_no_number_is_no_row(form: str) -> None:
     module = sinks.form(form)
     with pytest.raises(ValueError):  # noqa: PT011
-        module.numbers(b"1,x")
+        module.numbers(b"1,x", KIND)
 
 
 @FORMS
 def test_maps_are_written_as_maps_or_flat(tmp_path: Path, form: str) -> None:
     shape = (7, 7, 3)
     features = np.arange(2 * math.prod(shape), dtype=np.float32).reshape(2, *shape)
-    images = [row(0)._replace(features=features[0]), row(1)._replace(features=features[1])]
-    Run(tmp_path / f"f.{form}", images, shape=list(shape)).publish()
+    images = [row(0)._replace(features=(features[0],)), row(1)._replace(features=(features[1],))]
+    Run(tmp_path / f"f.{form}", images, layers=[{"layer": "pool5", "shape": list(shape)}]).publish()
     if form == "npy":
         np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), features)
     else:

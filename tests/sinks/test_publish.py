@@ -85,7 +85,7 @@ def test_each_way_of_making_the_rows_is_taken_where_it_serves_and_gives_the_same
     images, ways = WAYS[change]
     assert way_of(output, images, monkeypatch) == ways[form]
     assert contents(output) == from_scratch(output, images)
-    expected = [image.features for image in images if isinstance(image, Row)]
+    expected = [image.features[0] for image in images if isinstance(image, Row)]
     np.testing.assert_array_equal(vectors(output), np.reshape(expected, (-1, WIDTH)))
 
 

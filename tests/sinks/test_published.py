@@ -37,7 +37,7 @@ def other(output: Path) -> Path:
     return other
 
 
-def change(output: Path, **changed: object) -> None:
+def change(output: Path, /, **changed: object) -> None:
     """Change what is told of an output."""
     path = beside(output).about
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
@@ -55,7 +55,7 @@ def test_what_was_published_is_read(output: Path) -> None:
         image[:3] for image in rows([0, 1])
     ]
     assert found.failures == [IMAGES[1], IMAGES[3]]
-    assert found.about["bytes"] == output.stat().st_size
+    assert found.about["layers"][0]["bytes"] == output.stat().st_size
     companions = files(output.parent)
     digest = hashlib.sha256(companions["f.index.csv"] + companions["f.failed.csv"]).hexdigest()
     assert found.about["generation"] == digest
@@ -108,9 +108,10 @@ def test_an_index_that_cannot_be_read_is_a_sentence(output: Path) -> None:
     assert not isinstance(caught.value, TornError)
 
 
+LAYER = {"layer": "fc7", "file": "f.npy", "shape": [5], "bytes": 5000, "mtime_ns": 7}
 TOLD = [
-    "generation", "format", "shape", "weights", "preprocessing", "layer", "engine", "versions",
-    "rows", "failed", "bytes", "began_ns", "mtime_ns", "runs",
+    "output", "generation", "format", "dtype", "normalize", "weights", "preprocessing", "layers",
+    "engine", "versions", "rows", "failed", "began_ns", "runs",
 ]  # fmt: skip
 
 
@@ -125,7 +126,17 @@ def test_what_is_told_must_be_there_and_of_its_kind(output: Path, name: str, wro
 
 @pytest.mark.parametrize(
     "changed",
-    [{"format": "xml"}, {"shape": [1.5]}, {"shape": ["5"]}, {"preprocessing": {"resize": "256"}}],
+    [
+        {"format": "xml"},
+        {"dtype": "int8"},
+        {"preprocessing": {"resize": "256", "crop": 224}},
+        {"runs": [{"replaced": ["../f.npy"]}]},
+        {"layers": []},
+        {"layers": [LAYER | {"shape": [1.5]}]},
+        {"layers": [LAYER | {"file": "../f.npy"}]},
+        {"layers": [{}]},
+        {"layers": ["fc7"]},
+    ],
 )
 def test_what_another_version_has_written_is_not_read(
     output: Path, changed: dict[str, Any]
@@ -144,7 +155,7 @@ def test_its_own_vectors_fit(output: Path) -> None:
 
 def test_vectors_that_were_cut_or_are_missing_are_unfit(output: Path) -> None:
     published = there(output)
-    for length in (published.about["bytes"] - 1, 5, 0):
+    for length in (published.about["layers"][0]["bytes"] - 1, 5, 0):
         os.truncate(output, length)
         assert unfit(output, published) == f"{output} was cut short"
     output.unlink()

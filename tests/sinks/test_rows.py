@@ -14,25 +14,26 @@ import pytest
 
 from tests.sinks.outputs import WIDTH, rows
 from vggfeat import VggfeatError, sinks
+from vggfeat.sinks import RowType
 from vggfeat.sinks.index import Entry
 from vggfeat.sinks.rows import RowFile, checksum
 
 ROWS = rows(range(4))
 NAMES = [row.name for row in ROWS]
-ENTRIES = [Entry(row.name, row.stamp, row.sha256, checksum(row.features)) for row in ROWS]
+ENTRIES = [Entry(row.name, row.stamp, row.sha256, checksum(row.features[0])) for row in ROWS]
 
 
 @pytest.fixture(params=sinks.FORMS)
 def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     form = sinks.form(request.param)
-    features = np.stack([row.features for row in ROWS])
+    features = np.stack([row.features[0] for row in ROWS])
     path = tmp_path / f"f.{request.param}"
-    path.write_bytes(form.header(4, (WIDTH,)) + form.encode(NAMES, features))
+    path.write_bytes(form.header(4, RowType((WIDTH,))) + form.encode(NAMES, features))
     return path
 
 
 def opened(path: Path, names: list[str] = NAMES) -> closing[RowFile]:
-    return closing(RowFile(path, sinks.form(path.suffix[1:]), (WIDTH,), names))
+    return closing(RowFile(path, sinks.form(path.suffix[1:]), RowType((WIDTH,)), names))
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_rows_are_read_as_they_were_written(there: RowFile, path: Path) -> None:
     assert len(there) == 4
     assert there.size == path.stat().st_size == there.end(4)
     for number, row in enumerate(ROWS):
-        assert there.numbers(number).tobytes() == row.features.tobytes()
+        assert there.numbers(number).tobytes() == row.features[0].tobytes()
         assert there.checksum(number) == ENTRIES[number].crc32
     assert there.begins_with(path.read_bytes()[:10])
     assert not there.begins_with(b"another")
@@ -91,8 +92,8 @@ def test_rows_count_up_to_the_first_that_is_garbled(path: Path) -> None:
 
 def test_what_is_no_number_has_no_checksum(tmp_path: Path) -> None:
     form = sinks.form("csv")
-    (tmp_path / "f.csv").write_bytes(form.header(1, (2,)) + b"0.jpg,1,x\n")
-    with closing(RowFile(tmp_path / "f.csv", form, (2,), NAMES)) as there:
+    (tmp_path / "f.csv").write_bytes(form.header(1, RowType((2,))) + b"0.jpg,1,x\n")
+    with closing(RowFile(tmp_path / "f.csv", form, RowType((2,)), NAMES)) as there:
         assert there.intact(ENTRIES) == 0
 
 
@@ -119,7 +120,7 @@ def test_a_piece_is_the_row_for_an_image_of_that_name(there: RowFile, path: Path
         for name in (row.name, "another, name"):
             literal, fd, begin, end = there.piece(number, name)
             data = literal + os.pread(fd, end - begin, begin)
-            assert data == form.encode([name], row.features[None])
+            assert data == form.encode([name], row.features[0][None])
         assert there.piece(number, row.name).literal == b""
 
 

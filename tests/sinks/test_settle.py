@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.sinks import outputs
 from tests.sinks.crashes import Crash, crashing
 from tests.sinks.outputs import Run, contents, failure, files, from_scratch, row, rows, run
 from vggfeat import VggfeatError, sinks
@@ -113,6 +114,42 @@ def test_between_any_two_steps_one_generation_is_whole_and_the_next_run_goes_on(
     assert step > 8
     assert decided == sorted(decided)
     assert before == after or set(decided) == {False, True}
+
+
+@WAYS
+@pytest.mark.parametrize("images", [BEFORE, None])
+def test_so_it_is_with_several_layers(
+    tmp_path: Path, way: str, images: Images | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(outputs.SETTINGS, "layers", outputs.TWO_LAYERS)
+    test_between_any_two_steps_one_generation_is_whole_and_the_next_run_goes_on(
+        tmp_path, "npy", way, images
+    )
+
+
+@pytest.mark.parametrize("layers", [outputs.ONE_LAYER, outputs.TWO_LAYERS])
+def test_between_any_two_steps_from_other_layers_to_these_one_of_both_is_whole(
+    tmp_path: Path, layers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = outputs.ONE_LAYER if len(layers) > 1 else outputs.TWO_LAYERS
+    output = tmp_path / "f.npy"
+    monkeypatch.setitem(outputs.SETTINGS, "layers", others)
+    there = made(output, BEFORE, cut_off=[*BEFORE, row(2)])
+    before = published(output)
+    monkeypatch.setitem(outputs.SETTINGS, "layers", layers)
+    after = from_scratch(output, BEFORE)
+    for step in itertools.count():
+        put(output, there)
+        if not crash(step, lambda: Run(output, BEFORE).publish()):
+            break
+        settle(output)
+        replaced = read(output)
+        assert replaced is not None
+        assert len(replaced.about["layers"]) in (len(layers), len(others))
+        assert published(output).keys() in (before.keys(), after.keys())
+        Run(output, BEFORE).publish()
+        assert files(output.parent).keys() == after.keys()
+    assert step > 8
 
 
 @FORMS

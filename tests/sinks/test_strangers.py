@@ -12,7 +12,7 @@ from vggfeat import VggfeatError
 from vggfeat.sinks.index import beside
 from vggfeat.sinks.strangers import check_free
 
-ABOUT = {"vggfeat": "1", "output": "f.npy", "format": "npy"}
+ABOUT = {"vggfeat": "1", "output": "f.npy", "format": "npy", "layers": [{"file": "f.npy"}]}
 
 
 def put_about(output: Path, **changed: object) -> None:
@@ -22,7 +22,7 @@ def put_about(output: Path, **changed: object) -> None:
 def check_refused(output: Path, form: str, sentence: str) -> None:
     before = files(output.parent) if output.parent.is_dir() else None
     with pytest.raises(VggfeatError, match=f"^{sentence}"):
-        check_free(output, form)
+        check_free(output, form, ["fc7"])
     if before is not None:
         assert files(output.parent) == before
 
@@ -34,19 +34,19 @@ def output(tmp_path: Path) -> Path:
 
 def test_an_empty_place_is_free(output: Path) -> None:
     (output.parent / "g.npy").touch()
-    check_free(output, "npy")
+    check_free(output, "npy", ["fc7"])
 
 
 def test_an_own_output_may_be_replaced(output: Path) -> None:
     for path in (output, beside(output).rows, beside(output).failed):
         path.touch()
     put_about(output)
-    check_free(output, "npy")
+    check_free(output, "npy", ["fc7"])
 
 
 def test_an_own_output_of_which_only_the_json_is_left_may_be_replaced(output: Path) -> None:
     put_about(output)
-    check_free(output, "npy")
+    check_free(output, "npy", ["fc7"])
 
 
 @pytest.mark.parametrize("name", ["f.npy", "f.index.csv", "f.failed.csv"])

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.sinks.outputs import WIDTH, failure, row, rows, settings
-from vggfeat import sinks
+from tests.sinks.outputs import failure, row, rows, settings
 from vggfeat.outcome import Failure, Row
+from vggfeat.sinks.vectors import Vectors, vectors_of
 from vggfeat.sinks.work import Work
 
 FAILED = [failure("bad, \udcff.jpg"), Failure("gone.jpg", "no such\nfile")]
@@ -19,8 +19,12 @@ BATCHES: list[tuple[list[Row], list[Failure]]] = [
 ]  # fmt: skip
 
 
+def files_of(output: Path) -> list[Vectors]:
+    return vectors_of(output, settings(output))
+
+
 def work(output: Path, *, resume: bool = True) -> Work:
-    made = Work(output, sinks.form(output.suffix[1:]), (WIDTH,))
+    made = Work(output, files_of(output))
     if resume:
         made.resume()
     return made
@@ -38,12 +42,12 @@ def taken_up(output: Path) -> list[str | Failure]:
     """What counts, its rows checked."""
     made = work(output)
     if made.entries:
-        with closing(made.rows()) as there:
+        with closing(made.rows(files_of(output)[0])) as there:
             assert len(there) == len(made.entries)
             for number, entry in enumerate(made.entries):
                 original = row(int(entry.name.split(".")[0]))
                 assert (entry.stamp, entry.sha256) == (original.stamp, original.sha256)
-                assert there.numbers(number).tobytes() == original.features.tobytes()
+                assert there.numbers(number).tobytes() == original.features[0].tobytes()
     return [*(entry.name for entry in made.entries), *made.failures]
 
 

@@ -8,66 +8,82 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vggfeat.cli.options import quiet_option, verbose_option, weights_option
+from vggfeat.cli.options import GroupedCommand, quiet_option, verbose_option, weights_option
 from vggfeat.engines import NAMES
 from vggfeat.errors import EXIT_DONE, EXIT_SOME_IMAGES_FAILED
+from vggfeat.outcome import DTYPES, NORMS
 from vggfeat.sinks import FORMS, STDOUT
 from vggfeat.sources import STDIN
-from vggfeat.vgg16 import OUTPUTS, SIZE
+from vggfeat.vgg16 import LARGEST, SIZE, SMALLEST
 
 if TYPE_CHECKING:
     from vggfeat.report import Report
 
 EPILOG = """\b
-Examples:
-  vggfeat extract ./imgs -o feats.npy
-  vggfeat extract a.jpg b.jpg ./more -o feats.csv
-  find . -name '*.jpg' -print0 | vggfeat extract -0 - -o - >feats.csv
+Layers are conv1_1 to conv5_3, pool1 to pool5, fc6, fc7, fc8 (logits) and prob (of the classes),
+after their ReLU; fc7:linear is before it. Maps [h,w,c] may be pooled: pool5:avg, :max, :flat.
 
 \b
-Beside feats.npy it writes:
-  feats.index.csv   row,path,size,mtime_ns,sha256,crc32
-  feats.json        what made it: weights, layer, preprocessing, versions, the last runs
-  feats.failed.csv  path,reason,... of each image that failed, if any did (exit code 3)
+Beside feats.npy are feats.index.csv (which row is which image), feats.json (what made it), and
+feats.failed.csv if an image failed (exit code 3). Several layers go into feats.fc7.npy and so on.
+
+\b
+  vggfeat extract a.jpg b.jpg ./more -o feats.csv
+  vggfeat extract ./imgs -o feats.npy --layer fc7 --layer pool5:avg
+  find . -name '*.jpg' -print0 | vggfeat extract -0 - -o - >feats.csv
 """
 
+GROUPS = {
+    "What is computed": ("layers", "size", "resize", "normalize", "dtype", "fast_decode"),
+    "What is done": ("fresh", "dry_run", "strict", "null", "form"),
+    "How it runs": ("wait", "engine", "batch_size", "workers", "quiet", "verbose"),
+}
 
-@click.command(epilog=EPILOG, no_args_is_help=True)
+
+@click.command(cls=GroupedCommand, groups=GROUPS, epilog=EPILOG, no_args_is_help=True)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", required=True, help="File to write; - for stdout.")
 @weights_option
 @click.option(
-    "--layer", type=click.Choice(list(OUTPUTS)[::-1]), default="fc7", show_default=True,
-    help="Which layer's output: fc7 and fc6 after their ReLU, pool5 as a map of 7x7.",
-)  # fmt: skip
-@click.option("--fresh", is_flag=True, help="Compute all images, unchanged ones too.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be done, and why.")
-@click.option("--wait", is_flag=True, help="Wait for another run that is writing FILE.")
-@click.option("--format", "form", type=click.Choice(list(FORMS)), help="[default: by FILE's name]")
-@click.option("-0", "--null", is_flag=True, help="Paths on stdin end in NUL (find -print0).")
-@click.option(
-    "--resize", type=click.IntRange(min=SIZE), default=256, show_default=True, metavar="PIXELS",
-    help=f"Smaller side before the central {SIZE}x{SIZE} is cut out; {SIZE} crops the most.",
+    "--layer", "layers", metavar="LAYER", multiple=True, default=("fc7",), show_default=True,
+    help="See below; given several times, each has a file of its own.",
 )  # fmt: skip
 @click.option(
-    "--strict", is_flag=True, help="End at the first image that fails, without an output."
+    "--size", type=click.IntRange(SMALLEST, LARGEST), default=SIZE, metavar="PIXELS",
+    help="Side of the central square. Above 224, fc6 and on are averages.  [default: 224]",
+)  # fmt: skip
+@click.option(
+    "--resize", type=click.IntRange(min=SMALLEST), metavar="PIXELS",
+    help="Smaller side before the square is cut out.  [default: 8/7 of --size]",
+)  # fmt: skip
+@click.option(
+    "--normalize", type=click.Choice(NORMS), metavar="l2", help="Give each row the length one."
 )
 @click.option(
-    "--engine", type=click.Choice(NAMES), default="auto", show_default=True,
-    help="auto: tensorflow where there is a GPU for it, else ncnn.",
-)  # fmt: skip
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), metavar="N",
-    help="Images computed at once; changes speed and memory, not the vectors.  "
-    "[default: what serves the engine]",
-)  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N",
-    help="Threads that decode (and, with ncnn, compute).  [default: the processors]",
+    "--dtype", type=click.Choice(DTYPES), default=DTYPES[0], metavar="TYPE",
+    help="float16 takes half the space, with three digits.  [default: float32]",
 )  # fmt: skip
 @click.option(
     "--fast-decode", is_flag=True,
-    help="Shrink large JPEGs while decoding: much faster, moves pixels a little.",
+    help="Shrink large JPEGs while decoding: faster, moves pixels a little.",
+)  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Compute all images, unchanged ones too.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be done, and why.")
+@click.option("--strict", is_flag=True, help="End at the first image that fails, without output.")
+@click.option("-0", "--null", is_flag=True, help="Paths on stdin end in NUL (find -print0).")
+@click.option("--format", "form", type=click.Choice(list(FORMS)), help="[default: by FILE's name]")
+@click.option("--wait", is_flag=True, help="Wait for another run that is writing FILE.")
+@click.option(
+    "--engine", type=click.Choice(NAMES), default="auto", metavar="NAME",
+    help="ncnn or tensorflow.  [default: tensorflow where there is a GPU for it, else ncnn]",
+)  # fmt: skip
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), metavar="N",
+    help="Images computed at once.  [default: what serves the engine]",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N",
+    help="Threads that decode and, with ncnn, compute.  [default: the processors]",
 )  # fmt: skip
 @quiet_option
 @verbose_option
@@ -75,18 +91,21 @@ def extract(
     inputs: tuple[str, ...],
     output: str,
     weights: str | None,
-    layer: str,
+    layers: tuple[str, ...],
+    size: int,
+    resize: int | None,
+    normalize: str | None,
+    dtype: str,
+    fast_decode: bool,
     fresh: bool,
     dry_run: bool,
-    wait: bool,
-    form: str | None,
-    null: bool,
-    resize: int,
     strict: bool,
+    null: bool,
+    form: str | None,
+    wait: bool,
     engine: str,
     batch_size: int | None,
     workers: int | None,
-    fast_decode: bool,
     quiet: bool,
 ) -> int:
     """Write one vector for each image of INPUT...: files, folders (with all below them), or - for
@@ -109,7 +128,10 @@ def extract(
         inputs,
         output,
         weights=weights,
-        layer=layer,
+        layer=layers,
+        size=size,
+        normalize=normalize,
+        dtype=dtype,
         engine=engine,
         batch_size=batch_size,
         workers=workers,
@@ -126,18 +148,26 @@ def extract(
     if dry_run:
         console.note(_counts(report, f"{report.computed:,} to compute"))
         return EXIT_DONE
-    where = "stdout" if output == STDOUT else output
-    shape = ",".join(map(str, (report.rows, *report.shape)))
-    console.note(
-        f"{where}: {layer} of {report.rows:,} images, float32 [{shape}], "
-        f"{_counts(report, _computed(report))}"
-    )
+    *others, last = _files(report)
+    for line in others:
+        console.note(line)
+    console.note(f"{last}, {_counts(report, _computed(report))}")
     if report.skipped:
         console.note(f"skipped in folders: {report.skipped}")
     if report.failed:
         listed = "" if output == STDOUT else f": see {beside(Path(output)).failed}"
         console.note(f"{report.failed:,} images failed{listed}")
     return EXIT_SOME_IMAGES_FAILED if report.failed else EXIT_DONE
+
+
+def _files(report: Report) -> list[str]:
+    """`feats.npy: fc7 of 1,000 images, float32 [1000,4096]`, of each file."""
+    lines = []
+    for layer, file, shape in report.layers:
+        where = "stdout" if report.output == STDOUT else Path(report.output).with_name(file)
+        told = ",".join(map(str, (report.rows, *shape)))
+        lines.append(f"{where}: {layer} of {report.rows:,} images, {report.dtype} [{told}]")
+    return lines
 
 
 def _computed(report: Report) -> str:

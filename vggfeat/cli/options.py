@@ -13,15 +13,39 @@ from vggfeat.inputs import CHANNELS, SCALES
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class GroupedCommand(click.Command):
+    """A command whose help lists options under headings, those that no group names first.
+
+    Args:
+        groups: names of parameters, by heading.
+    """
+
+    def __init__(self, *args: Any, groups: dict[str, tuple[str, ...]], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._groups = groups
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        records = {
+            parameter.name: record
+            for parameter in self.get_params(context)
+            if isinstance(parameter, click.Option)
+            and (record := parameter.get_help_record(context)) is not None
+        }
+        grouped = {name for names in self._groups.values() for name in names}
+        first = tuple(name for name in records if name and name not in grouped and name != "help")
+        for heading, names in {"Options": first, **self._groups}.items():
+            with formatter.section(heading):
+                formatter.write_dl([records[name] for name in names])
+
+
 def weights_option(command: F) -> F:
     """`--weights`: which network."""
     return click.option(
         "-w",
         "--weights",
         metavar="NAME|FILE",
-        help="Weights: a name in the store, a file, 'random', or 'keras', 'slim', 'torchvision', "
-        "'timm', which are fetched when they are first asked for.  "
-        "[default: $VGGFEAT_WEIGHTS, else those in the store, else Keras' file, downloaded]",
+        help="A name in the store, a file, 'random', or 'keras', 'slim', 'torchvision', 'timm', "
+        "which are fetched once.  [default: $VGGFEAT_WEIGHTS, else those in the store, else keras]",
     )(command)
 
 

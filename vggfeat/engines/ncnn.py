@@ -8,35 +8,38 @@ memory-mapped weights, which are read once a batch.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vggfeat import vgg16
+from vggfeat.activations import AVG, FLAT, MAX, Activation
 from vggfeat.cores import cores
-from vggfeat.engines import ncnn_net
+from vggfeat.engines import ncnn_block, ncnn_net
+from vggfeat.engines.batches import fitting
 from vggfeat.engines.blas import Blas
+from vggfeat.engines.connected import ROWS_AT_ONCE, Connected
 from vggfeat.errors import VggfeatError
+from vggfeat.vgg16 import CONVOLUTIONS, SIZE
 from vggfeat.weights.mapped import forget
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vggfeat.weights.canonical import Weights
+    from vggfeat.weights.canonical import Float32, Weights
 
-
-_ROWS_AT_ONCE = 32
-_KERNEL_ROWS_HELD = 6272  # a quarter of fc6: 103 MB
+_POOL5 = Activation("pool5")
+_Allocators = tuple[Any, Any]
 
 
 class NcnnEngine:
     """VGG16 in ncnn and NumPy."""
 
     name = "ncnn"
-    batch_size = _ROWS_AT_ONCE
 
-    def __init__(self, weights: Weights, layer: str) -> None:
+    def __init__(
+        self, weights: Weights, activations: Sequence[Activation], size: int = SIZE
+    ) -> None:
         try:
             import ncnn
         except ImportError as error:
@@ -45,37 +48,53 @@ class NcnnEngine:
             ) from error
         self.version: str = ncnn.__version__
         self._ncnn = ncnn
-        tensors = weights.up_to(layer)
+        tensors = weights.up_to(activations)
         self._mean = tensors["mean"][:, None, None]
-        self._allocators: list[tuple[Any, Any]] = []
-        self._idle_allocators: list[tuple[Any, Any]] = []
+        self._allocators: list[_Allocators] = []
+        self._idle_allocators: list[_Allocators] = []
         self._blas = Blas()
         # One thread computes a batch while workers fill the next one, in the time that eight
         # of them take at the least.
         self.batches_in_flight = max(1, cores() // 8)
-        self._nets = ncnn_net.build(ncnn, tensors)
-        for name in vgg16.CONVOLUTIONS:
-            forget(tensors[f"{name}/kernel"])
-        self._connected = [
-            (tensors[f"{name}/kernel"], tensors[f"{name}/bias"])
-            for name in vgg16.OUTPUTS[layer]
-            if name in vgg16.FULLY_CONNECTED
-        ]
-        self.shape = weights.shape_of(layer)
+        self._activations = tuple(activations)
+        self._connected = Connected(tensors, activations)
+        # What `image_stage` gives: the maps asked for, and pool5 for the layers above it.
+        self._maps = [activation for activation in activations if activation.is_map]
+        self._maps += [_POOL5] if self._connected else []
+        self._nets = ncnn_net.build(ncnn, tensors, {part.unpooled for part in self._maps}, size)
+        for name in CONVOLUTIONS:
+            if (kernel := tensors.get(f"{name}/kernel")) is not None:
+                forget(kernel)
+        width_of = weights.width_of
+        self.shapes = tuple(activation.shape(width_of, size) for activation in activations)
+        held = [activation.shape(width_of, size) for activation in self._maps]
+        self.batch_size = fitting(ROWS_AT_ONCE, held)
 
-    def image_stage(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 `[224,224,3]` -> pool5, float32 `[7,7,512]`."""
+    def image_stage(self, image: NDArray[np.uint8]) -> tuple[Float32, ...]:
+        """uint8 `[size,size,3]` -> the maps asked for, pooled, and pool5 for what is above it."""
         planes = np.subtract(image.transpose(2, 0, 1), self._mean, order="C", dtype=np.float32)
         with self._borrowed_allocators() as allocators:
-            blob = self._ncnn.Mat(planes)
-            for net, output in self._nets:
-                blob = _run(net, output, blob, allocators)
-            pool5 = np.ascontiguousarray(np.asarray(blob).transpose(1, 2, 0))
-            del blob  # before another worker takes its memory
-            return pool5
+            return self._convolved(planes, allocators)
+
+    def _convolved(self, planes: Float32, allocators: _Allocators) -> tuple[Float32, ...]:
+        """Each map is copied, so that no memory is in use that another worker takes next."""
+        # A copy, because ncnn takes the planes of a map to begin at multiples of 16 bytes.
+        blob = self._ncnn.Mat(planes).clone()
+        strips: dict[Activation, list[Any]] = {}
+        for net, taps, output in self._nets:
+            extractor = net.create_extractor()
+            extractor.set_blob_allocator(allocators[0])
+            extractor.set_workspace_allocator(allocators[1])
+            extractor.input(ncnn_block.INPUT, blob)
+            for activation, name, rows in taps:
+                strip = np.asarray(_extracted(extractor, name))[:, rows]
+                strips.setdefault(activation, []).append(strip)
+            if net is not self._nets[-1].net:
+                blob = _extracted(extractor, output)
+        return tuple(_pooled(strips[part.unpooled], part.pooling) for part in self._maps)
 
     @contextlib.contextmanager
-    def _borrowed_allocators(self) -> Iterator[tuple[Any, Any]]:
+    def _borrowed_allocators(self) -> Iterator[_Allocators]:
         """A pair that no other worker uses meanwhile: it gives each image the same memory.
 
         Those of ncnn's own are one pair a network, for all workers, and hold several times as
@@ -90,44 +109,37 @@ class NcnnEngine:
         self._idle_allocators.append(pair)
 
     def padded_rows(self, rows: int, batch_size: int) -> int:
-        # BLAS chooses its way by the shape, and each way has bits of its own: so there is
-        # one shape only. It costs an image that is alone 30 ms, and a full batch nothing.
-        return -(-rows // _ROWS_AT_ONCE) * _ROWS_AT_ONCE if self._connected else rows
+        return rows
 
-    def batch_stage(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        if not self._connected:
-            return batch
-        flat = batch.reshape(len(batch), -1)
-        blocks = [flat[at : at + _ROWS_AT_ONCE] for at in range(0, len(flat), _ROWS_AT_ONCE)]
+    def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[Float32]:
+        maps = iter(batch)
+        vectors = iter(self._vectors(batch[-1]) if self._connected else ())
+        return [next(maps if part.is_map else vectors) for part in self._activations]
+
+    def _vectors(self, pool5: Float32) -> list[Float32]:
         # BLAS threads that wait for a core which a worker has burn it waiting.
         workers_are_busy = len(self._idle_allocators) < len(self._allocators)
         with self._blas.limited(1 if workers_are_busy else self._blas.threads):
-            return np.concatenate([self._fully_connected(block) for block in blocks])
-
-    def _fully_connected(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        for kernel, bias in self._connected:
-            x = _product(x, kernel)
-            x += bias
-            np.maximum(x, 0, out=x)
-        return x
+            return self._connected(pool5, [part for part in self._activations if not part.is_map])
 
 
-def _run(net: Any, output: str, blob: Any, allocators: tuple[Any, Any]) -> Any:
-    extractor = net.create_extractor()
-    extractor.set_blob_allocator(allocators[0])
-    extractor.set_workspace_allocator(allocators[1])
-    extractor.input(ncnn_net.INPUT, blob)
-    code, result = extractor.extract(output)
+def _extracted(extractor: Any, name: str) -> Any:
+    code, blob = extractor.extract(name)
     if code:
         raise VggfeatError("ncnn could not compute an image: out of memory")
-    return result
+    return blob
 
 
-def _product(x: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`x @ kernel`, so that no more than a part of the mapped kernel is held at a time."""
-    total = np.zeros((len(x), kernel.shape[1]), np.float32)
-    for begin in range(0, len(kernel), _KERNEL_ROWS_HELD):
-        part = kernel[begin : begin + _KERNEL_ROWS_HELD]
-        total += x[:, begin : begin + _KERNEL_ROWS_HELD] @ part
-        forget(part)
-    return total
+def _pooled(strips: list[Float32], pooling: str) -> Float32:
+    """Strips of a map, `[c,rows,w]`, one below the other -> `[h,w,c]`, `[h*w*c]` or `[c]`."""
+    channels, _, columns = strips[0].shape
+    rows = sum(strip.shape[1] for strip in strips)
+    if pooling == AVG:
+        sums = [strip.sum(axis=(1, 2), dtype=np.float64) for strip in strips]
+        return np.asarray(sum(sums) / (rows * columns), np.float32)
+    if pooling == MAX:
+        highest = [strip.max(axis=(1, 2)) for strip in strips]
+        return np.asarray(np.max(highest, axis=0))
+    whole = np.empty((rows, columns, channels), np.float32)
+    np.concatenate([strip.transpose(1, 2, 0) for strip in strips], out=whole)
+    return np.ravel(whole) if pooling == FLAT else whole

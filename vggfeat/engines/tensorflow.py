@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vggfeat.engines import graph
+from vggfeat.engines.batches import fitting
 from vggfeat.errors import VggfeatError
 from vggfeat.quiet_tensorflow import tensorflow
 from vggfeat.vgg16 import SIZE
@@ -14,7 +16,10 @@ from vggfeat.vgg16 import SIZE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from vggfeat.activations import Activation
     from vggfeat.weights.canonical import Weights
+
+_BATCH_SIZE = 16  # of images of 224 pixels
 
 
 class TensorFlowEngine:
@@ -27,38 +32,41 @@ class TensorFlowEngine:
     """
 
     name = "tensorflow"
-    batch_size = 16
 
-    def __init__(self, weights: Weights, layer: str) -> None:
+    def __init__(
+        self, weights: Weights, activations: Sequence[Activation], size: int = SIZE
+    ) -> None:
         tf = self._tf = tensorflow()
         self.version: str = tf.__version__
         self._has_gpu = _prepare_gpus(tf)
         self.batches_in_flight = 2 if self._has_gpu else 1
-        held = {name: tf.constant(array) for name, array in weights.up_to(layer).items()}
+        held = {name: tf.constant(array) for name, array in weights.up_to(activations).items()}
 
-        @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8)])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])  # type: ignore[untyped-decorator]
         def network(images: Any) -> Any:
-            return graph.features(tf, images, held.__getitem__, layer)
+            return graph.features(tf, images, held.__getitem__, activations)
 
         self._network = network.get_concrete_function()
-        self.shape: tuple[int, ...] = tuple(self._network.output_shapes[1:])
+        self.shapes = tuple(part.shape(weights.width_of, size) for part in activations)
+        most = max(1, _BATCH_SIZE * SIZE**2 // max(size, SIZE) ** 2)
+        self.batch_size = fitting(most, self.shapes)
 
-    def image_stage(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return image
+    def image_stage(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8]]:
+        return (image,)
 
     def padded_rows(self, rows: int, batch_size: int) -> int:
         # On CPUs the rows of every batch from two up have the same bits (measured); a GPU's
         # library chooses its algorithms by the shape of the batch.
         return batch_size if self._has_gpu else max(rows, 2)
 
-    def batch_stage(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        (images,) = batch
         try:
-            features: NDArray[np.float32] = self._network(self._tf.constant(batch)).numpy()
+            return [found.numpy() for found in self._network(self._tf.constant(images))]
         except self._tf.errors.ResourceExhaustedError as error:
             raise VggfeatError(
-                f"out of memory with a batch of {len(batch)} images: try a smaller --batch-size"
+                f"out of memory with a batch of {len(images)} images: try a smaller --batch-size"
             ) from error
-        return features
 
 
 def _prepare_gpus(tf: Any) -> bool:

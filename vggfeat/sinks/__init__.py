@@ -7,10 +7,11 @@ last only, and that rows behind those it tells do not count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from vggfeat.errors import UsageError
 
@@ -20,11 +21,27 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vggfeat.outcome import Failure, Outcome
+    from vggfeat.outcome import Failure, Numbers, Outcome
     from vggfeat.sinks.known import Kept, Known
     from vggfeat.sinks.published import Published
 
 STDOUT = "-"
+
+
+class RowType(NamedTuple):
+    """What a row is: the shape and the dtype of one image's features."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def little(self) -> str:
+        """The dtype as files keep it: little-endian, in NumPy's letters."""
+        return {"float32": "<f4", "float16": "<f2"}[self.dtype]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * int(self.little[-1])
 
 
 class Form(Protocol):
@@ -32,24 +49,24 @@ class Form(Protocol):
 
     HEADER_TELLS_ROWS: bool
 
-    def header(self, rows: int, shape: tuple[int, ...]) -> bytes:
+    def header(self, rows: int, kind: RowType) -> bytes:
         """The start of the file. Its length does not depend on `rows`."""
 
-    def encode(self, names: Sequence[str], features: NDArray[np.float32]) -> bytes:
+    def encode(self, names: Sequence[str], features: Numbers) -> bytes:
         """Rows of `features [n, *shape]`, with the names of their images where they belong."""
 
     def prefix(self, name: str) -> bytes:
         """What stands before the numbers of a row."""
 
     def locate(
-        self, data: mmap.mmap | bytes, names: Sequence[str], shape: tuple[int, ...]
+        self, data: mmap.mmap | bytes, names: Sequence[str], kind: RowType
     ) -> NDArray[np.int64]:
         """Where the rows of these names are: `[n,3]` of begin, begin of the numbers, and end.
 
         Ends before the first one that is not whole, or not of that name.
         """
 
-    def numbers(self, data: bytes) -> NDArray[np.float32]:
+    def numbers(self, data: bytes, kind: RowType) -> Numbers:
         """The numbers of one row, flat."""
 
 

@@ -14,15 +14,18 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from vggfeat.outcome import Numbers
+from vggfeat.sinks import RowType
+
 HEADER_TELLS_ROWS = False
 
 
-def header(rows: int, shape: tuple[int, ...]) -> bytes:
-    columns = ",".join(f"f{number}" for number in range(math.prod(shape)))
+def header(rows: int, kind: RowType) -> bytes:
+    columns = ",".join(f"f{number}" for number in range(math.prod(kind.shape)))
     return f"path,{columns}\n".encode()
 
 
-def encode(names: Sequence[str], features: NDArray[np.float32]) -> bytes:
+def encode(names: Sequence[str], features: Numbers) -> bytes:
     flat = np.ascontiguousarray(features.reshape(len(features), -1))
     rows = []
     for name, row in zip(names, flat, strict=True):
@@ -35,11 +38,9 @@ def prefix(name: str) -> bytes:
     return field(name) + b","
 
 
-def locate(
-    data: mmap.mmap | bytes, names: Sequence[str], shape: tuple[int, ...]
-) -> NDArray[np.int64]:
+def locate(data: mmap.mmap | bytes, names: Sequence[str], kind: RowType) -> NDArray[np.int64]:
     found: list[tuple[int, int, int]] = []
-    begin = len(header(0, shape))
+    begin = len(header(0, kind))
     for name in names:
         start = begin + len(prefix(name))
         end = data.find(b"\n", start) + 1
@@ -50,8 +51,8 @@ def locate(
     return np.array(found, np.int64).reshape(-1, 3)
 
 
-def numbers(data: bytes) -> NDArray[np.float32]:
-    return np.array(orjson.loads(b"[%b]" % data), np.float64).astype(np.float32)
+def numbers(data: bytes, kind: RowType) -> Numbers:
+    return np.array(orjson.loads(b"[%b]" % data), np.float64).astype(kind.dtype)
 
 
 def field(text: str) -> bytes:

@@ -11,17 +11,19 @@ from typing import Any
 from vggfeat.errors import VggfeatError
 from vggfeat.outcome import Failure, Outcome, Row
 from vggfeat.settings import decodes_alike, difference
-from vggfeat.sinks import form
 from vggfeat.sinks.known import Kept, Known
 from vggfeat.sinks.part import writing
 from vggfeat.sinks.publish import publish
 from vggfeat.sinks.published import Published, TornError, read, unfit
 from vggfeat.sinks.settle import settle
+from vggfeat.sinks.vectors import file_names, vectors_of
 from vggfeat.sinks.work import Work
 
 
 class FileSink:
     """`feats.npy`, `feats.index.csv`, `feats.json` and, if need be, `feats.failed.csv`.
+
+    Of several layers `feats.fc7.npy`, `feats.pool5.avg.npy` and so on, over one index.
 
     Args:
         output: the file to make, locked; a symbolic link is to be followed before.
@@ -47,14 +49,15 @@ class FileSink:
         on_note: Callable[[str], None] = lambda message: None,
     ) -> None:
         self._output = output
-        self._settings = {"began_ns": time.time_ns()} | settings
+        layers = _placed(output, settings["layers"])
+        self._settings = {"began_ns": time.time_ns()} | settings | {"layers": layers}
         self._on_note = on_note
         self._working = False
         self._kept: Published | None = None
         self.before: Published | None = None
         self.known = Known()
         settle(output)
-        self._work = Work(output, form(settings["format"]), tuple(settings["shape"]))
+        self._work = Work(output, vectors_of(output, self._settings))
         self._take_up(fresh)
         self.resumed = len(self._work.entries)
 
@@ -126,11 +129,20 @@ class FileSink:
         began = self._settings["began_ns"]
         if self.resumed:
             began = min(began, self._work.settings["began_ns"])
-        told = self._settings | {"output": self._output.name} | about | {"began_ns": began}
+        told = self._settings | about | {"output": self._output.name, "began_ns": began}
+        if replaced := self._replaced():
+            *earlier, run = told["runs"]
+            told["runs"] = [*earlier, run | {"replaced": replaced}]
         self._work.close()
         publish(self._output, rows, failures, told, self._kept, self._work)
         with writing(self._output):
             self._work.remove()
+
+    def _replaced(self) -> list[str]:
+        """The names of files of layers that are not asked for any more."""
+        there = [layer["file"] for layer in self.before.about["layers"]] if self.before else []
+        asked = {layer["file"] for layer in self._settings["layers"]}
+        return [name for name in there if name not in asked]
 
     def keep(self) -> str | None:
         """End early; say what is kept of the work, None where nothing is."""
@@ -141,3 +153,9 @@ class FileSink:
             if self._working and not rows and not self._work.failures:
                 self._work.remove()
         return f"{rows:,} rows are kept for the next run" if rows else None
+
+
+def _placed(output: Path, layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The layers of a run, each with the name of its file."""
+    names = file_names(output, [layer["layer"] for layer in layers])
+    return [layer | {"file": name} for layer, name in zip(layers, names, strict=True)]

@@ -31,7 +31,8 @@ class Entry(NamedTuple):
         name: path of the image.
         stamp: of its file when it was read.
         sha256: of the file's bytes.
-        crc32: of the row's numbers as little-endian float32, as eight hexadecimal digits.
+        crc32: of the row's numbers, little-endian, as eight hexadecimal digits; of several layers
+            one after the other, with a space between.
     """
 
     name: str
@@ -40,9 +41,9 @@ class Entry(NamedTuple):
     crc32: str
 
     @property
-    def content(self) -> tuple[str, str]:
-        """Rows of which this is equal hold the same numbers."""
-        return self.sha256, self.crc32
+    def crc32s(self) -> list[str]:
+        """By layer."""
+        return self.crc32.split(" ")
 
 
 def beside(output: Path) -> Companions:

@@ -13,7 +13,6 @@ from typing import Any
 
 from vggfeat.errors import Interrupted
 from vggfeat.outcome import Failure
-from vggfeat.sinks import form
 from vggfeat.sinks.copying import Piece
 from vggfeat.sinks.index import Entry, beside, encode_about, encode_failed, encode_index
 from vggfeat.sinks.known import Kept
@@ -21,7 +20,8 @@ from vggfeat.sinks.part import Part, put, sync_folder, writing
 from vggfeat.sinks.published import Published, generation
 from vggfeat.sinks.rows import RowFile
 from vggfeat.sinks.settle import complete, new, replace, write_header
-from vggfeat.sinks.work import Work
+from vggfeat.sinks.vectors import Vectors, vectors_of
+from vggfeat.sinks.work import Work, part_of
 
 
 def publish(
@@ -37,7 +37,7 @@ def publish(
     Args:
         rows: all rows, in order, in the output before or in the work.
         failures: all images that have no row, in order.
-        about: for `feats.json`; `generation`, and `bytes` and `mtime_ns` of the vectors are added.
+        about: for `feats.json`; `generation`, and `bytes` and `mtime_ns` of each layer are added.
         before: the generation before, where rows of it may be kept.
 
     Raises:
@@ -48,18 +48,17 @@ def publish(
     listed = [kept.entry for kept in rows]
     changed = before is None or listed != before.entries or list(failures) != before.failures
     if changed:
-        _Vectors(output, about, rows, before, work).make_ready()
+        for file in vectors_of(output, about):
+            _Rows(file, rows, before, work).make_ready()
         index, failed = encode_index(listed), encode_failed(failures)
-        with writing(output):
-            vectors = (new(output) if new(output).exists() else output).stat()
-        about |= {"bytes": vectors.st_size, "mtime_ns": vectors.st_mtime_ns}
+        about["layers"] = list(_measured(output, about))
         about["generation"] = generation(index, failed)
         put(new(index_path), index)
         put(new(failed_path), failed)
     else:
         assert before is not None
-        about |= {name: before.about[name] for name in ("bytes", "generation")}
-        about["mtime_ns"] = output.stat().st_mtime_ns
+        about["layers"] = list(_measured(output, about))
+        about["generation"] = before.about["generation"]
     put(new(about_path), encode_about(about))
     with writing(output):
         sync_folder(output.parent)
@@ -74,20 +73,21 @@ def publish(
             raise
 
 
-class _Vectors:
-    """The file of rows of a new generation, made from as little as can be."""
+def _measured(output: Path, about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is told of each layer, with its file's size and time as they are to be."""
+    for file, layer in zip(vectors_of(output, about), about["layers"], strict=True):
+        with writing(file.path):
+            info = (new(file.path) if new(file.path).exists() else file.path).stat()
+        yield layer | {"bytes": info.st_size, "mtime_ns": info.st_mtime_ns}
+
+
+class _Rows:
+    """A file of rows of a new generation, made from as little as can be."""
 
     def __init__(
-        self,
-        output: Path,
-        about: dict[str, Any],
-        rows: Sequence[Kept],
-        before: Published | None,
-        work: Work,
+        self, file: Vectors, rows: Sequence[Kept], before: Published | None, work: Work
     ) -> None:
-        self._output = output
-        self._form = form(about["format"])
-        self._shape = tuple(about["shape"])
+        self._file = file
         self._rows = rows
         self._before = before
         self._work = work
@@ -100,38 +100,40 @@ class _Vectors:
             return
         if there and wanted[: len(there)] == there and self._may_grow():
             self._append(len(there))
-        elif wanted == self._keys(self._work.entries) and self._work.vectors.exists():
-            self._work.cut()
-            with writing(self._work.vectors):
-                write_header(self._work.vectors, self._header())
-                os.replace(self._work.vectors, new(self._output))
+        elif wanted == self._keys(self._work.entries) and part_of(self._file.path).exists():
+            part = self._work.cut(self._file)
+            with writing(part):
+                write_header(part, self._header())
+                os.replace(part, new(self._file.path))
         else:
             self._assemble()
 
     def _may_grow(self) -> bool:
         # A second name of the file is somebody's copy of it, which is not to change.
         return (
-            self._form.HEADER_TELLS_ROWS
-            and self._output.stat().st_nlink == 1
-            and os.access(self._output, os.W_OK)
+            self._file.form.HEADER_TELLS_ROWS
+            and self._file.path.stat().st_nlink == 1
+            and os.access(self._file.path, os.W_OK)
         )
 
     def _keys(self, entries: Iterable[Entry]) -> list[tuple[bytes, str, str]]:
         """What tells rows apart in a file of this form."""
-        return [(self._form.prefix(entry.name), entry.sha256, entry.crc32) for entry in entries]
+        prefix = self._file.form.prefix
+        return [(prefix(entry.name), entry.sha256, entry.crc32) for entry in entries]
 
     def _header(self) -> bytes:
-        return self._form.header(len(self._rows), self._shape)
+        return self._file.header(len(self._rows))
 
     def _append(self, rows: int) -> None:
         """Put what follows the first rows behind them, where no reader sees it yet."""
         assert self._before is not None
-        with closing(Part(self._output, self._before.about["bytes"])) as part:
+        end = self._before.about["layers"][self._file.column]["bytes"]
+        with closing(Part(self._file.path, end)) as part:
             self._copy(rows, part)
 
     def _assemble(self) -> None:
         """Copy all rows into a new file."""
-        with closing(Part(new(self._output), 0)) as part:
+        with closing(Part(new(self._file.path), 0)) as part:
             part.write(self._header())
             self._copy(0, part)
 
@@ -149,7 +151,6 @@ class _Vectors:
 
     def _open(self, kept: Kept) -> RowFile:
         if not kept.published:
-            return self._work.rows()
+            return self._work.rows(self._file)
         assert self._before is not None
-        names = [entry.name for entry in self._before.entries]
-        return RowFile(self._output, self._form, self._shape, names)
+        return self._file.open(self._before.entries)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from vggfeat.errors import VggfeatError, describe_os_error
-from vggfeat.outcome import Failure
-from vggfeat.sinks import FORMS, form
+from vggfeat.outcome import DTYPES, Failure
+from vggfeat.sinks import FORMS
 from vggfeat.sinks.index import Entry, beside, entries, failures, read_about
-from vggfeat.sinks.rows import RowFile
+from vggfeat.sinks.vectors import Vectors, vectors_of
 
 A = TypeVar("A")
 
@@ -27,10 +27,11 @@ _PATIENCE = 2.0  # seconds, for a run that is publishing at the moment
 _LOOK_AGAIN = 0.02
 
 _TOLD = {
-    "generation": str, "format": str, "shape": list, "weights": dict, "preprocessing": dict,
-    "layer": str, "engine": str, "versions": dict, "rows": int, "failed": int, "bytes": int,
-    "began_ns": int, "mtime_ns": int, "runs": list,
+    "output": str, "generation": str, "format": str, "dtype": str, "normalize": str,
+    "weights": dict, "preprocessing": dict, "layers": list, "engine": str,
+    "versions": dict, "rows": int, "failed": int, "began_ns": int, "runs": list,
 }  # fmt: skip
+_TOLD_OF_LAYER = {"layer": str, "file": str, "shape": list, "bytes": int, "mtime_ns": int}
 
 
 class Published(NamedTuple):
@@ -82,6 +83,25 @@ def read(output: Path) -> Published | None:
         raise TornError(f"{index_path} and {about_path.name} do not belong together") from error
 
 
+def replaced_by(about: dict[str, Any]) -> list[str]:
+    """The files that the last run took away: those of layers that were not asked for any more."""
+    runs = about["runs"]
+    return list(runs[-1].get("replaced", [])) if runs and isinstance(runs[-1], dict) else []
+
+
+def output_of(file: Path) -> Path:
+    """The output that a file of rows belongs to: `feats.npy` of `feats.pool5.avg.npy`.
+
+    The file itself where no companions tell of it.
+    """
+    parts = file.name.split(".")
+    for length in range(len(parts), 0, -1):
+        about = about_at(file.with_name(".".join(parts[:length]) + ".json"))
+        if about is not None and file.name in [layer["file"] for layer in about["layers"]]:
+            return file.with_name(about["output"])
+    return file
+
+
 def open_generation(output: Path, opener: Callable[[Published], A]) -> tuple[Published, A]:
     """What is published, and its vectors, of one generation while a run replaces them too.
 
@@ -111,51 +131,42 @@ def open_generation(output: Path, opener: Callable[[Published], A]) -> tuple[Pub
         time.sleep(_LOOK_AGAIN)
 
 
-def begins_as_told(output: Path, about: dict[str, Any]) -> bool:
-    """Whether a file has the header of the output that `feats.json` tells of. Raises OSError."""
-    with open(output, "rb") as file:
-        return file.read(len(header_of(about))) == header_of(about)
-
-
 def unfit(output: Path, published: Published) -> str | None:
     """Why the rows of an output cannot be kept, in words; None if they can.
 
     Raises:
         VggfeatError: something else is there in its place.
     """
-    about = published.about
+    layers = zip(vectors_of(output, published.about), published.about["layers"], strict=True)
+    reasons = [_unfit(file, told, published) for file, told in layers]
+    return next(filter(None, reasons), None)
+
+
+def _unfit(file: Vectors, told: dict[str, Any], published: Published) -> str | None:
+    about, listed, _ = published
+    path = file.path
     try:
-        info = output.stat()
-        header = header_of(about)
-        if info.st_size < len(header) and header.startswith(output.read_bytes()):
-            return f"{output} was cut short"
-        if not begins_as_told(output, about):
+        info = path.stat()
+        header = file.header(about["rows"])
+        if info.st_size < len(header) and header.startswith(path.read_bytes()):
+            return f"{path} was cut short"
+        if not file.begins_as_told(about["rows"]):
             raise VggfeatError(
-                f"{output}: is not what vggfeat wrote there, so it is not replaced: move it away "
+                f"{path}: is not what vggfeat wrote there, so it is not replaced: move it away "
                 "or choose another -o"
             )
-        if info.st_size < about["bytes"]:
-            return f"{output} was cut short"
+        if info.st_size < told["bytes"]:
+            return f"{path} was cut short"
         # Touched by others, copied, or put back from elsewhere: each row is looked at.
-        if info.st_mtime_ns != about["mtime_ns"] and not _is_intact(output, published):
-            return f"rows of {output} are not those that are listed"
+        if info.st_mtime_ns != told["mtime_ns"]:
+            with closing(file.open(listed)) as rows:
+                if rows.intact(listed) < len(listed):
+                    return f"rows of {path} are not those that are listed"
         return None
     except FileNotFoundError:
-        return f"{output} is missing"
+        return f"{path} is missing"
     except OSError as error:
-        raise VggfeatError(f"{output}: cannot be read: {describe_os_error(error)}") from error
-
-
-def _is_intact(output: Path, published: Published) -> bool:
-    about, entries, _ = published
-    names = [entry.name for entry in entries]
-    rows = RowFile(output, form(about["format"]), tuple(about["shape"]), names)
-    with closing(rows):
-        return rows.intact(entries) == len(entries)
-
-
-def header_of(about: dict[str, Any]) -> bytes:
-    return form(about["format"]).header(about["rows"], tuple(about["shape"]))
+        raise VggfeatError(f"{path}: cannot be read: {describe_os_error(error)}") from error
 
 
 def about_at(path: Path) -> dict[str, Any] | None:
@@ -168,12 +179,26 @@ def about_at(path: Path) -> dict[str, Any] | None:
 
 def _checked(about: dict[str, Any] | None) -> dict[str, Any]:
     """Raises ValueError where something is missing."""
-    if about is None or any(not isinstance(about.get(name), kind) for name, kind in _TOLD.items()):
+    if about is None or not _tells(about, _TOLD):
         raise ValueError("not what vggfeat writes")
-    numbers = (about["preprocessing"].get("resize"), *about["shape"])
-    if about["format"] not in FORMS or not all(isinstance(number, int) for number in numbers):
+    layers = about["layers"]
+    if not layers or not all(_tells(layer, _TOLD_OF_LAYER) for layer in layers):
+        raise ValueError("not what vggfeat writes")
+    pixels = (about["preprocessing"].get(name) for name in ("resize", "crop"))
+    numbers = (*pixels, *(side for layer in layers for side in layer["shape"]))
+    names = [about["output"], *replaced_by(about), *(layer["file"] for layer in layers)]
+    if (
+        about["format"] not in FORMS
+        or about["dtype"] not in DTYPES
+        or not all(isinstance(number, int) for number in numbers)
+        or any(not isinstance(name, str) or Path(name).name != name for name in names)
+    ):
         raise ValueError("not what this version writes")
     return about
+
+
+def _tells(told: Any, kinds: dict[str, type]) -> bool:
+    return isinstance(told, dict) and all(isinstance(told.get(k), t) for k, t in kinds.items())
 
 
 def content(path: Path) -> bytes:

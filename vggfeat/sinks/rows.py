@@ -9,34 +9,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vggfeat.errors import VggfeatError
-from vggfeat.sinks import Form
+from vggfeat.outcome import Numbers
+from vggfeat.sinks import Form, RowType
 from vggfeat.sinks.copying import Piece
 from vggfeat.sinks.index import Entry
 
 
-def checksum(features: NDArray[np.float32]) -> str:
-    """crc32 of a row's numbers as little-endian float32, in hexadecimal."""
-    return f"{zlib.crc32(np.ascontiguousarray(features, '<f4').data):08x}"
+def checksum(features: Numbers) -> str:
+    """crc32 of a row's numbers, little-endian, in hexadecimal."""
+    little = features.dtype.newbyteorder("<")
+    return f"{zlib.crc32(np.ascontiguousarray(features, little).data):08x}"
 
 
 class RowFile:
     """An open file of rows, with the names by which they can be found in it.
 
+    Args:
+        column: which of an entry's checksums are those of its rows.
+
     Raises OSError.
     """
 
-    def __init__(self, path: Path, form: Form, shape: tuple[int, ...], names: Sequence[str]):
+    def __init__(
+        self, path: Path, form: Form, kind: RowType, names: Sequence[str], column: int = 0
+    ) -> None:
         self._path = path
         self._form = form
+        self._kind = kind
         self._names = names
+        self._column = column
         with open(path, "rb") as file:
             self.size = os.fstat(file.fileno()).st_size
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
             self.fd = os.dup(file.fileno())
-        self._places = form.locate(self._data, names, shape)
+        self._places = form.locate(self._data, names, kind)
 
     def begins_with(self, header: bytes) -> bool:
         return self._data[: len(header)] == header
@@ -52,9 +60,13 @@ class RowFile:
     def intact(self, listed: Sequence[Entry]) -> int:
         """How many rows, from the first on, have the checksums that are listed."""
         for row, entry in enumerate(listed[: len(self)]):
-            if self.checksum(row) != entry.crc32:
+            if not self.has(row, entry):
                 return row
         return min(len(listed), len(self))
+
+    def has(self, row: int, entry: Entry) -> bool:
+        """Whether the row is the one that is listed."""
+        return [self.checksum(row)] == entry.crc32s[self._column : self._column + 1]
 
     def checksum(self, row: int) -> str:
         try:
@@ -62,10 +74,10 @@ class RowFile:
         except ValueError:
             return "no numbers"
 
-    def numbers(self, row: int) -> NDArray[np.float32]:
+    def numbers(self, row: int) -> Numbers:
         """The numbers of a row, flat."""
         _, begin, end = self._places[row].tolist()
-        return self._form.numbers(self._data[begin:end])
+        return self._form.numbers(self._data[begin:end], self._kind)
 
     def piece(self, row: int, name: str) -> Piece:
         """The row, as it is to be for an image of that name."""

@@ -4,7 +4,7 @@ A run first makes everything durable under other names (`.new`; rows that only g
 .npy file are put behind those that its header tells). Then it replaces
 
 1. `feats.json`: from here on the new generation is decided,
-2. the vectors: by a rename, or by the number of rows in their header,
+2. the vectors, of one layer after the other: by a rename, or by the number of rows in their header,
 3. `feats.failed.csv`,
 4. `feats.index.csv`: from here on it is complete,
 
@@ -15,7 +15,6 @@ that the rest is still to be done, by whoever comes next.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
@@ -23,13 +22,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vggfeat.sinks import form
 from vggfeat.sinks.index import beside
 from vggfeat.sinks.part import sync_folder, writing
-from vggfeat.sinks.published import about_at, begins_as_told, content, generation, header_of
-from vggfeat.sinks.work import journal_of, part_of
-
-_FLOAT = 4  # bytes
+from vggfeat.sinks.published import about_at, content, generation, replaced_by
+from vggfeat.sinks.vectors import Vectors, vectors_of
+from vggfeat.sinks.work import journal_of, part_of, paths_of, settings_of
 
 
 def new(path: Path) -> Path:
@@ -50,6 +47,9 @@ def settle(output: Path) -> None:
         for path in (about_path, index, failed):
             new(path).unlink(missing_ok=True)
         _take_back(output, about)
+        if about is not None:
+            for file, told in zip(vectors_of(output, about), about["layers"], strict=True):
+                _cut(file, about["rows"], told["mtime_ns"])
 
 
 def complete(output: Path, about: dict[str, Any]) -> None:
@@ -59,11 +59,14 @@ def complete(output: Path, about: dict[str, Any]) -> None:
         about: the content of `feats.json`, which has been replaced already.
     """
     _, index, failed = beside(output)
-    if new(output).exists():
-        replace(output)
-    elif form(about["format"]).HEADER_TELLS_ROWS and os.access(output, os.W_OK):
-        write_header(output, header_of(about))
-        os.utime(output, ns=(time.time_ns(), about["mtime_ns"]))
+    for file, told in zip(vectors_of(output, about), about["layers"], strict=True):
+        if new(file.path).exists():
+            replace(file.path)
+        elif file.form.HEADER_TELLS_ROWS and os.access(file.path, os.W_OK):
+            write_header(file.path, file.header(about["rows"]))
+            os.utime(file.path, ns=(time.time_ns(), told["mtime_ns"]))
+    for name in replaced_by(about):
+        output.with_name(name).unlink(missing_ok=True)
     sync_folder(output.parent)
     if not new(failed).exists():
         pass
@@ -115,18 +118,22 @@ def _is_decided(about: dict[str, Any], index: Path, failed: Path) -> bool:
 
 def _take_back(output: Path, about: dict[str, Any] | None) -> None:
     """Undo what was made ready for a generation that was not decided."""
-    part, journal = part_of(output), journal_of(output)
-    if new(output).exists():
-        if journal.exists() and not part.exists():
-            os.replace(new(output), part)
-        else:
-            new(output).unlink()
-    if not part.exists():
-        journal.unlink(missing_ok=True)
-    if about is None or not output.exists() or not begins_as_told(output, about):
+    working = paths_of(output, settings_of(output))
+    for path in dict.fromkeys((output, *working, *paths_of(output, about or {}))):
+        if new(path).exists() and path in working and not part_of(path).exists():
+            os.replace(new(path), part_of(path))
+        new(path).unlink(missing_ok=True)
+    if not all(part_of(path).exists() for path in working or [output]):
+        for path in working:
+            part_of(path).unlink(missing_ok=True)
+        journal_of(output).unlink(missing_ok=True)
+
+
+def _cut(file: Vectors, rows: int, mtime_ns: int) -> None:
+    """Cut off rows that were put behind those that are published, and never decided."""
+    if not file.form.HEADER_TELLS_ROWS or not file.path.exists():
         return
-    rows = about["rows"] * math.prod(about["shape"]) * _FLOAT
-    end = len(header_of(about)) + rows
-    if form(about["format"]).HEADER_TELLS_ROWS and output.stat().st_size > end:
-        os.truncate(output, end)
-        os.utime(output, ns=(time.time_ns(), about["mtime_ns"]))
+    end = len(file.header(rows)) + rows * file.kind.nbytes
+    if file.begins_as_told(rows) and file.path.stat().st_size > end:
+        os.truncate(file.path, end)
+        os.utime(file.path, ns=(time.time_ns(), mtime_ns))

@@ -12,7 +12,7 @@ import numpy as np
 
 from vggfeat.errors import Interrupted, VggfeatError, describe_os_error
 from vggfeat.outcome import Failure, Outcome, Row
-from vggfeat.sinks import Form
+from vggfeat.sinks import Form, RowType
 from vggfeat.sinks.copying import write_all
 from vggfeat.sinks.index import Entry
 from vggfeat.sinks.known import Kept, Known
@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 
 class StdoutSink:
-    """Writes to stdout, past its buffer: what was written is out.
+    """Writes the rows of one layer to stdout, past its buffer: what was written is out.
 
     A form whose header tells the number of rows waits in a temporary file until it is known.
 
@@ -34,19 +34,19 @@ class StdoutSink:
     contents = None
     resumed = 0
 
-    def __init__(self, form: Form, shape: tuple[int, ...]) -> None:
+    def __init__(self, form: Form, kind: RowType) -> None:
         self._form = form
-        self._shape = shape
+        self._kind = kind
         self._rows = 0
         self.known = Known()
         self._body = tempfile.TemporaryFile() if form.HEADER_TELLS_ROWS else None  # noqa: SIM115
         if self._body is None:
-            _write(form.header(0, shape))
+            _write(form.header(0, kind))
 
     def write(self, outcomes: Sequence[Outcome]) -> list[Kept | Failure]:
         rows = [outcome for outcome in outcomes if isinstance(outcome, Row)]
         if rows:
-            features = np.stack([row.features for row in rows])
+            features = np.stack([row.features[0] for row in rows])
             self._put(self._form.encode([row.name for row in rows], features))
         done: list[Kept | Failure] = []
         for outcome in outcomes:
@@ -73,7 +73,7 @@ class StdoutSink:
     def publish(self, done: Sequence[Kept | Failure], about: dict[str, Any]) -> None:
         if self._body is None:
             return
-        _write(self._form.header(self._rows, self._shape))
+        _write(self._form.header(self._rows, self._kind))
         self._body.seek(0)
         while chunk := self._body.read(_CHUNK):
             _write(chunk)

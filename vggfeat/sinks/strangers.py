@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.sinks.index import beside, read_about
+from vggfeat.sinks.published import replaced_by
+from vggfeat.sinks.settle import new
+from vggfeat.sinks.vectors import file_names
 
 
-def check_free(output: Path, form: str) -> None:
+def check_free(output: Path, form: str, layers: Sequence[str]) -> None:
     """See that nothing of another's would be replaced by an output and its companions.
 
     Args:
         output: the file that is to be written.
         form: the name of the form in which.
+        layers: of which layers, as `--layer` takes them.
 
     Raises:
         VggfeatError: something at its place was not written by vggfeat, or is another output's.
     """
     if not output.parent.is_dir():
         raise VggfeatError(f"{output}: there is no folder {output.parent}")
-    if output.exists() and not output.is_file():
-        raise VggfeatError(f"{output}: is there and is not a file")
+    files = [output.with_name(name) for name in file_names(output, layers)]
+    for path in files:
+        if path.exists() and not path.is_file():
+            raise VggfeatError(f"{path}: is there and is not a file")
     about_path, index, failed = beside(output)
     if output == about_path or about_path.stem.endswith((".index", ".failed")):
         raise VggfeatError(f"{output}: is a name for what stands beside outputs: choose another -o")
     try:
         about = read_about(about_path)
     except FileNotFoundError:
-        strangers = [path for path in (output, index, failed) if path.exists()]
+        strangers = [path for path in (*files, index, failed) if path.exists()]
     except OSError as error:
         raise VggfeatError(f"{about_path}: cannot be read: {describe_os_error(error)}") from error
     else:
-        strangers = [about_path] if about is None else []
+        ours = _files_of(about, undecided=new(index).exists())
+        strangers = [path for path in files if path.exists() and path.name not in ours]
+        if about is None:
+            strangers.insert(0, about_path)
         if about is not None and about.get("output") != output.name:
             raise VggfeatError(
                 f"{output}: {about_path.name} beside it belongs to {about.get('output')}; "
@@ -48,3 +60,17 @@ def check_free(output: Path, form: str) -> None:
             f"{strangers[0]}: was not written by vggfeat, so it is not replaced: move it away "
             "or choose another -o"
         )
+
+
+def _files_of(about: dict[str, Any] | None, *, undecided: bool) -> list[str]:
+    """The names of the files of rows that `feats.json` tells of.
+
+    Args:
+        undecided: those that it takes the place of may be there still.
+    """
+    if about is None:
+        return []
+    with suppress(KeyError, TypeError):
+        listed = [layer["file"] for layer in about["layers"]]
+        return listed + replaced_by(about) if undecided else listed
+    return []

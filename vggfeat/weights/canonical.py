@@ -8,7 +8,7 @@ Nothing downstream knows that other forms exist.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vggfeat import vgg16
+from vggfeat.activations import Activation
 from vggfeat.cores import cores
 from vggfeat.errors import WeightsError
 from vggfeat.weights.origin import RANDOM, Origin
@@ -66,17 +67,15 @@ class Weights:
         """Output channels of each layer that the weights hold."""
         return {name: self.tensors[f"{name}/bias"].shape[0] for name in self.layers}
 
-    def shape_of(self, output: str) -> tuple[int, ...]:
-        """Of one image's features: `(4096,)` of fc7, `(7,7,512)` of pool5."""
-        last = vgg16.OUTPUTS[output][-1]
-        width = (self.width_of[last],)
-        if last in vgg16.FULLY_CONNECTED:
-            return width
-        return (vgg16.POOLED_SIZE, vgg16.POOLED_SIZE, *width)
-
-    def up_to(self, output: str) -> dict[str, Float32]:
-        """The tensors that take part in an output: nothing above it is loaded."""
-        wanted = [f"{name}/{part}" for name in vgg16.OUTPUTS[output] for part in ("kernel", "bias")]
+    def up_to(self, activations: Iterable[Activation]) -> dict[str, Float32]:
+        """The tensors that take part in one of them: nothing above is loaded."""
+        taking_part = {layer for activation in activations for layer in activation.parts}
+        wanted = [
+            f"{layer}/{part}"
+            for layer in vgg16.LAYERS
+            if layer in taking_part
+            for part in ("kernel", "bias")
+        ]
         return {name: self.tensors[name] for name in ["mean", *wanted]}
 
     def describe(self) -> str:

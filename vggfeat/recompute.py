@@ -1,0 +1,106 @@
+"""Rows of an output computed again, and compared with those that are there."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vggfeat.activations import parse_all
+from vggfeat.errors import VggfeatError
+from vggfeat.extractor import Extractor
+from vggfeat.features import recipe_of
+from vggfeat.outcome import Numbers
+from vggfeat.settings import difference, settings
+from vggfeat.sinks.index import Entry
+from vggfeat.sinks.published import Published
+from vggfeat.sinks.rows import RowFile, checksum
+from vggfeat.weights import Weights
+
+# Of a row's norm; engines in float32 differ by 1e-6.
+_TOLERANCES = {"float32": 1e-4, "float16": 2e-3}
+
+
+class Recomputed(NamedTuple):
+    """How many rows were right, how many of those to the last bit, and what is wrong."""
+
+    right: int
+    bit_equal: int
+    damages: list[str]
+
+
+def recompute(
+    published: Published, layers: Sequence[RowFile], count: int, weights: Weights
+) -> Recomputed:
+    """Compute some rows again, of images that are still the same.
+
+    Args:
+        layers: the rows of each layer.
+        count: how many, chosen at random.
+
+    Raises:
+        VggfeatError: the weights are others.
+    """
+    about, entries, _ = published
+    extractor = _extractor_of(about, weights)
+    some = sorted(random.sample(range(len(entries)), min(count, len(entries))))
+    same = {row: data for row in some if (data := _unchanged(entries[row])) is not None}
+    again = extractor(list(same.values()))
+    right, equal, damages = 0, 0, []
+    for number, row in enumerate(same):
+        made = [again[layer["layer"]][number] for layer in about["layers"]]
+        before = [rows.numbers(row) for rows in layers]
+        if error := _worst(made, before, _TOLERANCES[about["dtype"]]):
+            damages.append(
+                f"row {row} ({entries[row].name}) is off by {error:.1e} of its norm when it is "
+                "computed again"
+            )
+            continue
+        right += 1
+        equal += list(map(checksum, made)) == entries[row].crc32s
+    return Recomputed(right, equal, damages)
+
+
+def _extractor_of(about: dict[str, Any], weights: Weights) -> Extractor:
+    """What makes such rows, layer by layer. Raises VggfeatError where the weights are others."""
+    recipe = recipe_of(about)
+    layers = [layer["layer"] for layer in about["layers"]]
+    asked = settings(
+        about["format"], parse_all(layers), recipe.preprocessing, about["engine"], weights,
+        normalize=recipe.normalize, dtype=about["dtype"],
+    )  # fmt: skip
+    if why := difference(about, asked):
+        raise VggfeatError(f"rows cannot be computed again: {why}; give --weights")
+    return Extractor(
+        weights,
+        layers,
+        engine=about["engine"],
+        resize=recipe.preprocessing.resize,
+        size=recipe.preprocessing.size,
+        fast_decode=recipe.preprocessing.fast_decode,
+        normalize=recipe.normalize,
+        dtype=about["dtype"],
+    )
+
+
+def _worst(made: Sequence[Numbers], before: Sequence[Numbers], tolerance: float) -> float:
+    """The largest difference of a layer, of its norm; 0 if all are within the tolerance."""
+    worst = 0.0
+    for found, expected in zip(made, before, strict=True):
+        expected64 = expected.astype(np.float64)
+        error = np.linalg.norm(found.ravel() - expected64)
+        worst = max(worst, float(error / max(float(np.linalg.norm(expected64)), 1e-30)))
+    return worst if worst > tolerance else 0.0
+
+
+def _unchanged(entry: Entry) -> bytes | None:
+    """The content of an image's file, if it is the one that the row was made from."""
+    try:
+        data = Path(entry.name).read_bytes()
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == entry.sha256 else None
