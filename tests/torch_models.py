@@ -57,7 +57,12 @@ def narrow_vgg16(*, norm: bool = False, classes: int = 10, seed: int = 0) -> Any
     vgg = torchvision().models.vgg
     torch.manual_seed(seed)
     plan = [width if width == "M" else width // FRACTION for width in vgg.cfgs["D"]]
-    model = vgg.VGG(vgg.make_layers(plan, batch_norm=norm), num_classes=classes)
+    with torch.device("meta"):  # its wide classifier, soon replaced, gets no numbers
+        model = vgg.VGG(torch.nn.Identity(), classes, init_weights=False)
+    model.features = vgg.make_layers(plan, batch_norm=norm)
+    for module in model.features:
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     wide = 512 // FRACTION * 49
     narrow = 4096 // FRACTION
     model.classifier[0] = torch.nn.Linear(wide, narrow)

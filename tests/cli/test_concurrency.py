@@ -117,7 +117,7 @@ def result(folder: str = ".") -> dict[str, bytes]:
 
 def undisturbed() -> dict[str, bytes]:
     os.mkdir("undisturbed")
-    vggfeat("extract", "imgs", "-o", "undisturbed/f.npy", code=3)
+    extract("imgs", "undisturbed/f.npy")
     return result("undisturbed")
 
 

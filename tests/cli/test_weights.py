@@ -14,9 +14,10 @@ from safetensors.numpy import save_file
 
 from tests import networks
 from tests.cli.command import lines, vggfeat
+from tests.cli.inside import run
 from tests.weights.servers import Server, serving
 from tests.weights.written import WRITERS, channels_first
-from vggfeat import vgg16
+from vggfeat import VggfeatError, vgg16
 from vggfeat.weights import store
 
 
@@ -208,16 +209,15 @@ def test_a_download_that_fails_keeps_what_came_for_the_next_try(keras_server: Se
 
 
 def test_freeze_writes_a_graph_and_says_its_names(narrow_file: Path, tmp_path: Path) -> None:
-    done = vggfeat("freeze", "-o", tmp_path / "vgg16.pb", "-w", narrow_file)
-    assert lines(done.stderr)[-1].endswith("vgg16.pb: input images:0, outputs fc6:0, fc7:0")
+    done = run("freeze", "-o", tmp_path / "vgg16.pb", "-w", narrow_file)
+    assert done.stderr.endswith("vgg16.pb: input images:0, outputs fc6:0, fc7:0\n")
     assert (tmp_path / "vgg16.pb").stat().st_size > np.prod((1568, 256)) * 4
 
 
 def test_freeze_into_no_folder_is_one_sentence(narrow_file: Path) -> None:
-    done = vggfeat("freeze", "-o", "none/vgg16.pb", "-w", narrow_file, code=1)
-    assert lines(done.stderr) == [
-        "vggfeat: none/vgg16.pb: cannot be written: No such file or directory"
-    ]
+    sentence = "^none/vgg16.pb: cannot be written: No such file or directory$"
+    with pytest.raises(VggfeatError, match=sentence):
+        run("freeze", "-o", "none/vgg16.pb", "-w", narrow_file)
 
 
 @pytest.mark.parametrize("form", WRITERS)

@@ -24,6 +24,7 @@ from vggfeat import vgg16
 
 Array = NDArray[np.float32]
 Writer = Callable[[Layers, Path], Path]
+Parts = tuple[bytes | memoryview, ...]
 
 KERAS_NAMES = {
     **{name: f"block{name[4]}_conv{name[6]}" for name in vgg16.CONVOLUTIONS},
@@ -208,23 +209,31 @@ def caffe(layers: Layers, path: Path) -> Path:
     path = path.with_suffix(".caffemodel")
     with open(path, "wb") as file:
         for name, pair in bgr(layers).items():
-            blobs = b"".join(field(7, _blob(channels_first(name, value))) if value.ndim > 1
-                             else field(7, _blob(value)) for value in pair)  # fmt: skip
+            kernel, bias = channels_first(name, pair[0]), pair[1]
             kind = b"Convolution" if name in vgg16.CONVOLUTIONS else b"InnerProduct"
-            file.write(field(100, field(1, name.encode()) + field(2, kind) + blobs))
+            about = (field(1, name.encode()), field(2, kind))
+            file.writelines(_nested(100, (*about, *_blob(kernel), *_blob(bias))))
     return path
 
 
-def _blob(array: Array) -> bytes:
+def _blob(array: Array) -> Parts:
     shape = field(1, b"".join(varint(side) for side in array.shape))
-    return field(7, shape) + field(5, array.tobytes())
+    numbers = memoryview(array).cast("B")
+    return _nested(7, (field(7, shape), *_nested(5, (numbers,))))
+
+
+def _nested(number: int, parts: Parts) -> Parts:
+    """A field of parts that are not copied into one: they are large."""
+    return (varint(number << 3 | 2) + varint(sum(map(len, parts))), *parts)
 
 
 def onnx(layers: Layers, path: Path) -> Path:
     """As the Model zoo's, which came from MXNet Gluon."""
     onnx = pytest.importorskip("onnx")
-    helper, numpy_helper = onnx.helper, onnx.numpy_helper
-    nodes, constants, last = [], [], "data"
+    helper = onnx.helper
+    nodes: list[Any] = []
+    constants: dict[str, Array] = {}
+    last = "data"
 
     def add(op: str, name: str, inputs: list[str], **attributes: Any) -> str:
         nodes.append(helper.make_node(op, inputs, [name], **attributes))
@@ -234,10 +243,7 @@ def onnx(layers: Layers, path: Path) -> Path:
         convolution = name in vgg16.CONVOLUTIONS
         kind = f"conv{number}" if convolution else f"dense{number - 13}"
         names = [f"vgg0_{kind}_{part}" for part in ("weight", "bias")]
-        constants += [
-            numpy_helper.from_array(value, key)
-            for key, value in zip(names, (channels_first(name, kernel), bias), strict=True)
-        ]
+        constants |= zip(names, (channels_first(name, kernel), bias), strict=True)
         if name == "fc6":
             last = add("Flatten", "flatten0", [last])
         if convolution:
@@ -252,10 +258,14 @@ def onnx(layers: Layers, path: Path) -> Path:
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         nodes, "mxnet_converted_model",
-        [value("data", 1, ["N", 3, 224, 224])], [value(last, 1, None)], constants,
+        [value("data", 1, ["N", 3, 224, 224])], [value(last, 1, None)],
     )  # fmt: skip
     path = path.with_suffix(".onnx")
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    for key, array in constants.items():  # set here, as the makers above would copy them
+        model.graph.initializer.add(
+            name=key, dims=array.shape, data_type=onnx.TensorProto.FLOAT, raw_data=array.tobytes()
+        )
     path.write_bytes(model.SerializeToString())
     return path
 
@@ -264,19 +274,31 @@ def frozen(layers: Layers, path: Path) -> Path:
     """A graph of TF-Slim's shape, its fully connected layers as convolutions."""
     import tensorflow as tf
 
+    constants: dict[str, Array] = {}
+
+    def constant(value: Array, name: str) -> Any:
+        constants[name] = value
+        return tf.constant(0.0, shape=value.shape, name=name)
+
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, [None, 224, 224, 3], name="input")
         for name, (kernel, bias) in layers.items():
             scope = f"vgg_16/{name[:5]}/{name}" if name in vgg16.CONVOLUTIONS else f"vgg_16/{name}"
             same = "SAME" if name in vgg16.CONVOLUTIONS else "VALID"
-            weights = tf.constant(as_convolution(name, kernel), name=f"{scope}/weights")
+            weights = constant(as_convolution(name, kernel), f"{scope}/weights")
             x = tf.nn.conv2d(x, weights, 1, same, name=f"{scope}/Conv2D")
-            x = tf.nn.bias_add(x, tf.constant(bias, name=f"{scope}/biases"))
+            x = tf.nn.bias_add(x, constant(bias, f"{scope}/biases"))
             x = x if name == "fc8" else tf.nn.relu(x)
             if any(name == list(block)[-1] for block in vgg16.BLOCKS):
                 x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+    graph_def = graph.as_graph_def()
+    for node in graph_def.node:
+        if node.name in constants:
+            # Filled in here, as TensorFlow copies each of its constants several times.
+            node.attr["value"].tensor.ClearField("float_val")
+            node.attr["value"].tensor.tensor_content = constants[node.name].tobytes()
     path = path.with_suffix(".pb")
-    path.write_bytes(graph.as_graph_def().SerializeToString())
+    path.write_bytes(graph_def.SerializeToString())
     return path
 
 

@@ -21,13 +21,20 @@ Entries = Sequence[tuple[bytes, bytes]]
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
-def crc32c(data: bytes) -> int:
+def _of_byte(crc: int) -> int:
     """Bit by bit, with the polynomial as RFC 3720 gives it: 0x1EDC6F41, bits reversed."""
+    for _ in range(8):
+        crc = (crc >> 1) ^ (int(f"{0x1EDC6F41:032b}"[::-1], 2) if crc & 1 else 0)
+    return crc
+
+
+_OF_BYTES = [_of_byte(byte) for byte in range(256)]
+
+
+def crc32c(data: bytes) -> int:
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (int(f"{0x1EDC6F41:032b}"[::-1], 2) if crc & 1 else 0)
+        crc = (crc >> 8) ^ _OF_BYTES[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
 
 

@@ -154,7 +154,7 @@ def test_a_rescaling_layer_in_the_model_says_what_it_takes(tmp_path: Path) -> No
     mine.save(tmp_path / "mine.keras")
     mine.save(tmp_path / "mine.h5")
     fc7 = keras.Model(mine.inputs, mine.layers[-2].output)
-    expected = np.asarray(fc7.predict(CROPS.astype(np.float32), verbose=0))
+    expected = np.asarray(fc7(CROPS.astype(np.float32), training=False))
     for name in ("mine.keras", "mine.h5"):
         weights = formats.read(tmp_path / name)
         assert (weights.origin.channels, weights.origin.scale) == ("rgb", "tf")
@@ -170,7 +170,7 @@ def test_a_normalization_layer_before_a_nested_base_says_what_it_takes(tmp_path:
     whole = keras.Model(images, keras.layers.Flatten()(base(first(images))))
     whole.save(tmp_path / "whole.keras")
     weights = formats.read(tmp_path / "whole.keras")
-    expected = np.asarray(whole.predict(CROPS.astype(np.float32), verbose=0))
+    expected = np.asarray(whole(CROPS.astype(np.float32), training=False))
     found = Extractor(weights, "pool5")(CROPS)
     assert relative_error(found.reshape(len(CROPS), -1), expected) < 1e-5
 

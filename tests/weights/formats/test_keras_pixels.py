@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,17 @@ UNDERSTOOD: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@cache
+def understood(what: str) -> tuple[Any, NDArray[np.float32]]:
+    """A model, and what it gives."""
+    model = base(UNDERSTOOD[what])
+    return model, np.asarray(model(CROPS.astype(np.float32), training=False))
+
+
 @pytest.mark.parametrize("suffix", WHOLE)
 @pytest.mark.parametrize("what", UNDERSTOOD)
 def test_what_a_model_does_to_pixels_is_read(tmp_path: Path, what: str, suffix: str) -> None:
-    model = base(UNDERSTOOD[what])
-    expected: NDArray[np.float32] = model.predict(CROPS.astype(np.float32), verbose=0)
+    model, expected = understood(what)
     weights = formats.read(saved(model, tmp_path / f"a.{suffix}"))
     assert "layers that rescale" in weights.origin.decided
     assert relative_error(Extractor(weights, "pool5")(CROPS), expected) < 1e-5

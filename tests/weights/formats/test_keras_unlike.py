@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -83,13 +85,18 @@ UNLIKE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@cache
+def unlike(what: str) -> Any:
+    return base(**UNLIKE[what][0])
+
+
 @pytest.mark.parametrize("suffix", WHOLE)
 @pytest.mark.parametrize("what", UNLIKE)
 def test_what_is_no_vgg16_by_its_configuration_is_refused(
     tmp_path: Path, what: str, suffix: str
 ) -> None:
-    options, message = UNLIKE[what]
-    path = saved(base(**options), tmp_path / f"a.{suffix}")
+    message = UNLIKE[what][1]
+    path = saved(unlike(what), tmp_path / f"a.{suffix}")
     with pytest.raises(WeightsError, match=f"no VGG16: .*(?:{message})"):
         formats.read(path)
 
@@ -102,10 +109,15 @@ def test_zeros_before_valid_convolutions_are_same_padding(tmp_path: Path) -> Non
         return tensor if name == "conv5_3" else layers.ZeroPadding2D(1)(tensor)
 
     model = base(layers.ZeroPadding2D(1), behind, lambda name: {"padding": "valid"})
-    expected = model.predict(keras.applications.vgg16.preprocess_input(CROPS * 1.0), verbose=0)
+    expected = np.asarray(model(keras.applications.vgg16.preprocess_input(CROPS * 1.0)))
     for suffix in WHOLE:
         found = Extractor(saved(model, tmp_path / f"a.{suffix}"), "pool5")(CROPS)
         assert relative_error(found, expected) < 1e-5
+
+
+@cache
+def headed(first: str | None, second: str | None) -> Any:
+    return with_head(base(), first, second)
 
 
 @pytest.mark.parametrize("suffix", WHOLE)
@@ -124,7 +136,7 @@ def test_zeros_before_valid_convolutions_are_same_padding(tmp_path: Path) -> Non
 def test_of_a_head_that_is_not_vgg16s_what_is_below_is_given(
     tmp_path: Path, suffix: str, first: str | None, second: str | None, kept: tuple[str, ...]
 ) -> None:
-    path = saved(with_head(base(), first, second), tmp_path / f"a.{suffix}")
+    path = saved(headed(first, second), tmp_path / f"a.{suffix}")
     assert formats.read(path).layers == (*vgg16.CONVOLUTIONS, *kept)
 
 

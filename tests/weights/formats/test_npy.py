@@ -6,6 +6,7 @@ import contextlib
 import io
 import pickle
 import struct
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -208,15 +209,20 @@ def test_a_file_cut_short_is_one_sentence(made: networks.Layers, tmp_path: Path)
             formats.read(tmp_path / "a.npy")
 
 
+@cache
+def whole() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, dict(networks.layers()), allow_pickle=True)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_a_file_with_changed_bytes_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("changed") / "a.npy"
-    stream = io.BytesIO()
-    np.save(stream, dict(networks.layers()), allow_pickle=True)  # type: ignore[arg-type]
-    text = bytearray(stream.getvalue())
+    text = bytearray(whole())
     for _ in range(data.draw(st.integers(1, 4))):
         text[data.draw(st.integers(0, 600))] = data.draw(st.integers(0, 255))
     path.write_bytes(text)

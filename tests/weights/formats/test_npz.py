@@ -6,6 +6,7 @@ import contextlib
 import io
 import pickle
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,13 @@ def test_a_file_cut_short_is_one_sentence(made: networks.Layers, tmp_path: Path)
             formats.read(tmp_path / "a.npz")
 
 
+@cache
+def whole(write: str) -> bytes:
+    stream = io.BytesIO()
+    WRITERS[write](stream, **frossard(networks.layers()))
+    return stream.getvalue()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("write", WRITERS)
@@ -252,9 +260,7 @@ def test_a_file_with_changed_bytes_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, write: str, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("changed") / "a.npz"
-    stream = io.BytesIO()
-    WRITERS[write](stream, **frossard(networks.layers()))
-    text = bytearray(stream.getvalue())
+    text = bytearray(whole(write))
     places = st.integers(0, 600) | st.integers(len(text) - 3000, len(text) - 1)
     for _ in range(data.draw(st.integers(1, 4))):
         text[data.draw(places)] = data.draw(st.integers(0, 255))

@@ -16,6 +16,7 @@ from tests.weights.formats import onnx_models as models
 from tests.weights.formats.given import LAYERS, SAME, caffe
 from vggfeat import WeightsError
 from vggfeat.weights import formats
+from vggfeat.weights.formats.graphs.graph import MOST_NODES
 
 
 @settings(
@@ -57,7 +58,7 @@ def test_a_graph_that_goes_in_circles_ends(op: str, tmp_path: Path) -> None:
     assert time.monotonic() - begin < 5
 
 
-LONG = 30_000
+LONG = 10_000
 CHAINS: dict[str, Callable[[str, str], list[Any]]] = {
     "identities": lambda a, b: [models.helper.make_node("Identity", [a], [b])],
     "sums": lambda a, b: [models.helper.make_node("Add", [a, a], [b])],
@@ -85,13 +86,13 @@ def test_a_chain_of_many_thousand_nodes_ends(
     begin = time.process_time()
     with pytest.raises(WeightsError):
         formats.read(path)
-    assert time.process_time() - begin < 20
+    assert time.process_time() - begin < 3
 
 
 def test_more_nodes_than_any_network_has_are_refused(tmp_path: Path) -> None:
     model = models.vgg(LAYERS)
     model.nodes += [
-        models.helper.make_node("Relu", [f"l{n}"], [f"l{n + 1}"]) for n in range(100_000)
+        models.helper.make_node("Relu", [f"l{n}"], [f"l{n + 1}"]) for n in range(MOST_NODES)
     ]
     with pytest.raises(WeightsError, match="a graph of too many operations"):
         formats.read(model.write(tmp_path / "long.onnx"))

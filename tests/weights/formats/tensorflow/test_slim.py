@@ -357,7 +357,7 @@ def test_pipes_and_loops_are_not_waited_for(written: Written, tmp_path: Path) ->
 def test_the_full_size_network_of_slim_gives_slims_fc7(tmp_path: Path) -> None:
     from tf_slim.nets import vgg
 
-    crops = CROPS[:2]
+    crops = CROPS[:1]
     graph = tf.Graph()
     with graph.as_default():
         images = tf.constant(crops.astype(np.float32) - np.float32(SLIM_MEAN))
@@ -370,5 +370,5 @@ def test_the_full_size_network_of_slim_gives_slims_fc7(tmp_path: Path) -> None:
     assert shapes["vgg_16/fc6/weights"] == [7, 7, 512, 4096]
     assert shapes["vgg_16/fc7/weights"] == [1, 1, 4096, 4096]
     found = Extractor(tmp_path / "vgg_16.ckpt")(crops)
-    assert found.shape == (2, 4096)
+    assert found.shape == (1, 4096)
     assert relative_error(found, session.run(fc7)) < 1e-5
