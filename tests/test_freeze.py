@@ -10,8 +10,10 @@ import pytest
 import tensorflow as tf
 
 from tests import networks
+from tests.exports.headed import CASES, CLASSES, FC7, Case, headed
 from tests.networks import relative_error
 from vggfeat import Extractor, VggfeatError, WeightsError
+from vggfeat.errors import UsageError
 from vggfeat.freeze import freeze
 
 v1 = tf.compat.v1
@@ -26,16 +28,28 @@ def imported(path: Path) -> Any:
     return graph
 
 
-def run(path: Path, output: str, crops: Any) -> Any:
+def run(path: Path, output: str | list[str], crops: Any) -> Any:
+    asked = f"{output}:0" if isinstance(output, str) else [f"{name}:0" for name in output]
     with v1.Session(graph=imported(path)) as session:
-        return session.run(f"{output}:0", {"images:0": crops})
+        return session.run(asked, {"images:0": crops})
 
 
-@pytest.mark.parametrize("layer", ["fc6", "fc7"])
-def test_it_gives_the_vectors_that_extract_gives(tmp_path: Path, layer: str) -> None:
-    freeze(networks.weights(), tmp_path / "vgg16.pb")
-    expected = Extractor(networks.weights(), layer)(CROPS)
-    assert relative_error(run(tmp_path / "vgg16.pb", layer, CROPS), expected) < 1e-5
+ASKED = [
+    *("conv1_2:avg", "conv3_3:linear", "conv5_3", "conv5_3:linear:max", "pool4:flat", "pool5"),
+    *("pool5:avg", "fc6:linear", "fc6", "fc7:linear", "fc7", "fc8", "prob"),
+]
+
+
+def test_it_gives_the_vectors_that_extract_gives(tmp_path: Path) -> None:
+    outputs = freeze(networks.weights(), tmp_path / "vgg16.pb", [*ASKED, "fc7"])
+    assert outputs == [layer.replace(":", "_") for layer in ASKED]
+    expected = Extractor(networks.weights(), ASKED, engine="ncnn")(CROPS)
+    found = run(tmp_path / "vgg16.pb", outputs, CROPS)
+    errors = {
+        layer: relative_error(given, expected[layer])
+        for layer, given in zip(ASKED, found, strict=True)
+    }
+    assert max(errors.values()) < 1e-5, errors
 
 
 def test_a_batch_of_one_keeps_its_axis(tmp_path: Path) -> None:
@@ -57,9 +71,19 @@ def test_input_outputs_and_kernels_have_the_documented_form(tmp_path: Path) -> N
 
 
 def test_nothing_above_the_layer_is_in_the_graph(tmp_path: Path) -> None:
-    assert freeze(networks.weights(), tmp_path / "vgg16.pb", "fc6") == ["fc6"]
-    names = {operation.name for operation in imported(tmp_path / "vgg16.pb").get_operations()}
-    assert not any(name.startswith(("fc7", "fc8")) for name in names)
+    assert freeze(networks.weights(), tmp_path / "vgg16.pb", ["pool3", "fc6:linear"]) == [
+        "pool3",
+        "fc6_linear",
+    ]
+    graph = imported(tmp_path / "vgg16.pb")
+    assert not any(name.startswith(("fc7", "fc8")) for name in names_in(graph))
+    assert graph.get_tensor_by_name("fc6_linear:0").consumers() == []
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert kinds.count("Relu") == 13
+
+
+def names_in(graph: Any) -> list[str]:
+    return [operation.name for operation in graph.get_operations()]
 
 
 def test_no_variable_is_left_in_it(tmp_path: Path) -> None:
@@ -83,3 +107,47 @@ def test_the_file_takes_the_place_of_an_older_one_whole(tmp_path: Path) -> None:
     freeze(networks.weights(), path)
     assert np.isfinite(run(path, "fc7", CROPS)).all()
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_with_a_head_it_gives_the_probabilities_of_head_predict(tmp_path: Path, case: Case) -> None:
+    head, crops, expected = (
+        getattr(headed(case), name) for name in ("head", "crops", "probabilities")
+    )
+    names = freeze(networks.weights(), tmp_path / "flowers.pb", head=head)
+    assert names == ["logits", "probabilities"]
+    logits, found, classes = run(tmp_path / "flowers.pb", [*names, "classes"], crops)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), found, 1e-5)
+    assert tuple(name.decode("utf-8", "surrogateescape") for name in classes) == CLASSES
+    shape = imported(tmp_path / "flowers.pb").get_tensor_by_name("probabilities:0").shape
+    assert shape.as_list() == [None, 4]
+    assert run(tmp_path / "flowers.pb", "probabilities", crops[:1]).shape == (1, 4)
+    named = (tmp_path / "flowers.classes.txt").read_text("utf-8", "surrogateescape")
+    assert named.split("\n") == ["rose", "tulip", "été \udcff", "two lines", ""]
+
+
+def test_layers_can_be_asked_for_beside_a_head(tmp_path: Path) -> None:
+    head = headed(FC7).head
+    names = freeze(networks.weights(), tmp_path / "flowers.pb", ["fc7", "pool5:avg"], head)
+    assert names == ["fc7", "pool5_avg", "logits", "probabilities"]
+    assert [name for name in names_in(imported(tmp_path / "flowers.pb")) if name in names] == [
+        "pool5_avg",
+        "fc7",
+        "logits",
+        "probabilities",
+    ]
+
+
+def test_a_head_of_other_weights_is_refused(tmp_path: Path) -> None:
+    other = networks.weights(seed=3)
+    with pytest.raises(
+        VggfeatError, match="the head was fitted on others: weights made for a test "
+    ):
+        freeze(other, tmp_path / "a.pb", head=headed(FC7).head)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no layer 'fc9'"):
+        freeze(networks.weights(), tmp_path / "a.pb", ["fc9"])

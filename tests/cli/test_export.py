@@ -9,7 +9,10 @@ import pytest
 
 from tests import networks
 from tests.cli.command import lines, vggfeat
+from tests.exports.headed import FC7, Case, headed
 from vggfeat import exports
+from vggfeat.cli import vggfeat as command
+from vggfeat.head.file import write
 from vggfeat.weights import formats
 from vggfeat.weights.canonical import Weights
 from vggfeat.weights.formats import canonical
@@ -45,8 +48,8 @@ def test_format_goes_before_the_name(narrow_file: Path, tmp_path: Path) -> None:
 
 def test_one_form_is_converted_to_another(narrow_file: Path, tmp_path: Path) -> None:
     vggfeat("weights", "export", tmp_path / "a.h5", "-w", narrow_file)
-    vggfeat("weights", "export", tmp_path / "b.ckpt", "-w", tmp_path / "a.h5")
-    found = formats.read(tmp_path / "b.ckpt")
+    vggfeat("weights", "export", tmp_path / "b.pth", "-w", tmp_path / "a.h5")
+    found = formats.read(tmp_path / "b.pth")
     assert found.fingerprint == canonical.read(narrow_file).fingerprint
 
 
@@ -64,7 +67,6 @@ def test_quiet_says_nothing(narrow_file: Path, tmp_path: Path) -> None:
     ("file", "said"),
     [
         ("a.h5", "BGR pixels minus the mean B, G, R = 123, 117, 104"),
-        ("a.ckpt", "RGB pixels minus the mean 104, 117, 123"),
         ("a.npz", "RGB pixels minus the mean 104, 117, 123"),
         ("a.pth", "Normalize(mean=[0.4078431, 0.4588235, 0.4823529], std=[1 / 255] * 3)"),
     ],
@@ -81,9 +83,15 @@ def test_an_unusual_mean_is_said(tmp_path: Path, file: str, said: str) -> None:
     ("args", "code", "said"),
     [
         (["{folder}/vgg16.bin"], 2, "vgg16.bin: its name tells no form: add --format slim|keras"),
-        (["{folder}/vgg16.keras"], 2, "whose name ends in .h5, and not in .weights.h5 or .keras"),
+        (["-f", "keras", "{folder}/a.keras"], 2, "ends in .h5, and not in .weights.h5 or .keras"),
+        (
+            ["-f", "keras-model", "{folder}/a.h5"],
+            2,
+            "a model from a file whose name ends in .keras",
+        ),
+        (["--head", "none.head", "{folder}/a.npz"], 1, "none.head: cannot be read: No such file"),
         (["{folder}/none/a.npz"], 1, "none/a.npz: cannot be written: No such file or directory"),
-        (["-f", "caffe", "{folder}/a.npz"], 2, "'caffe' is not one of 'slim', 'keras', 'torch'"),
+        (["-f", "caffe", "{folder}/a.npz"], 2, "'caffe' is not one of 'slim', 'keras', 'keras-mo"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
@@ -98,6 +106,49 @@ def test_what_cannot_be_is_one_sentence(
 def test_a_place_that_cannot_be_is_found_before_weights_are_fetched(tmp_path: Path) -> None:
     done = vggfeat("weights", "export", tmp_path / "none" / "a.npz", "-w", "none", code=1)
     assert "No such file or directory" in lines(done.stderr)[-1]
+
+
+@pytest.fixture
+def flowers(tmp_path: Path) -> Path:
+    """A head over fc7 of the narrow network."""
+    write(headed(FC7).head, tmp_path / "flowers.head")
+    return tmp_path / "flowers.head"
+
+
+def test_with_a_head_the_file_ends_in_it(narrow_file: Path, tmp_path: Path, flowers: Path) -> None:
+    file = tmp_path / "flowers.onnx"
+    done = vggfeat("weights", "export", file, "-w", narrow_file, "--head", flowers)
+    assert done.stdout == b""
+    assert lines(done.stderr) == [
+        f"vggfeat: {file}: an ONNX model; input images uint8 [n,224,224,3] RGB, outputs logits, "
+        f"probabilities; 4 classes, named in {tmp_path / 'flowers.classes.txt'}"
+    ]
+    shown = lines(vggfeat("weights", "show", file).stdout)
+    assert any("fc6, fc7, fc8 (4 classes)" in line for line in shown)
+
+
+def test_a_head_that_a_form_cannot_hold_is_refused_before_weights_are_fetched(
+    tmp_path: Path,
+) -> None:
+    write(headed(Case("pool5:avg")).head, tmp_path / "pooled.head")
+    args = [tmp_path / "a.ckpt", "--head", tmp_path / "pooled.head", "-w", "none"]
+    done = vggfeat("weights", "export", *args, code=2)
+    (line,) = lines(done.stderr)
+    assert line.endswith(
+        "this one takes pool5:avg: export a .keras or .onnx file, or use vggfeat freeze"
+    )
+
+
+def test_freeze_with_a_head_names_its_outputs_and_its_classes(
+    narrow_file: Path, tmp_path: Path, flowers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "flowers.pb"
+    args = ["-o", file, "-w", narrow_file, "--head", flowers, "--layer", "pool5:avg"]
+    command.main(["freeze", *map(str, args)], standalone_mode=False)
+    assert capsys.readouterr().err.splitlines() == [
+        f"vggfeat: {file}: input images:0, outputs pool5_avg:0, logits:0, probabilities:0; "
+        f"4 classes, named in {tmp_path / 'flowers.classes.txt'}"
+    ]
 
 
 def test_help_lists_every_form() -> None:

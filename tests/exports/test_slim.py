@@ -25,14 +25,21 @@ from vggfeat import Extractor, exports
 v1 = tf.compat.v1
 
 
-def restored(prefix: Path, point: str, *, without: tuple[str, ...] = ()) -> NDArray[np.float32]:
+def restored(
+    prefix: Path,
+    point: str,
+    *,
+    without: tuple[str, ...] = (),
+    crops: NDArray[np.uint8] = CROPS,
+    classes: int = 10,
+) -> NDArray[np.float32]:
     """What Slim computes with its variables from the checkpoint, the mean too."""
-    with tf.Graph().as_default(), networks.narrow_slim(10) as vgg:
+    with tf.Graph().as_default(), networks.narrow_slim(classes) as vgg:
         mean = v1.get_variable("vgg_16/mean_rgb", [3])
         v1.train.get_or_create_global_step()
         with slim.arg_scope(vgg.vgg_arg_scope()):
-            images = tf.constant(CROPS.astype(np.float32)) - mean
-            _, points = vgg.vgg_16(images, 10, is_training=False)
+            images = tf.constant(crops.astype(np.float32)) - mean
+            _, points = vgg.vgg_16(images, classes, is_training=False)
         variables = slim.get_variables_to_restore(exclude=without)
         with v1.Session() as session:
             v1.train.Saver(variables).restore(session, str(prefix))
@@ -41,11 +48,14 @@ def restored(prefix: Path, point: str, *, without: tuple[str, ...] = ()) -> NDAr
 
 
 @pytest.mark.parametrize(
-    "made", [whole, lambda: with_mean(OTHER_MEAN)], ids=["Oxford's mean", "another mean"]
+    ("made", "mean"),
+    [(whole, "123.68, 116.779, 103.939"), (lambda: with_mean(OTHER_MEAN), "104, 117, 123")],
+    ids=["Oxford's mean", "another mean"],
 )
-def test_slim_restores_it_and_gives_the_same_fc7(tmp_path: Path, made: Any) -> None:
+def test_slim_restores_it_and_gives_the_same_fc7(tmp_path: Path, made: Any, mean: str) -> None:
     weights = made()
-    exports.export(weights, tmp_path / "vgg_16.ckpt")
+    said = exports.export(weights, tmp_path / "vgg_16.ckpt")
+    assert f"takes RGB pixels minus the mean {mean};" in said
     found = restored(tmp_path / "vgg_16.ckpt", "vgg_16/fc7")
     assert found.shape == (3, 1, 1, 256)
     assert relative_error(found[:, 0, 0], Extractor(weights)(CROPS)) < 1e-5
