@@ -1,0 +1,1 @@
+"""What is similar to what: neighbours of pictures, near duplicates, and a page that shows them."""

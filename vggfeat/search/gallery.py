@@ -1,0 +1,67 @@
+"""Features that are searched: their rows, by path and by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from vggfeat.errors import VggfeatError
+from vggfeat.features import open_features
+from vggfeat.search.cosine import RowNumbers
+from vggfeat.sinks import published
+from vggfeat.sources import ImageRef
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+class Gallery:
+    """Opened features.
+
+    Attributes:
+        path: of their file.
+        vectors: float32 or float16 `[n, ...]`, memory-mapped.
+        paths: of the images, row by row.
+        recipe: what the rows were made by.
+
+    Raises:
+        VggfeatError: they are missing or damaged, or do not belong together.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.vectors, self.paths, self.recipe = open_features(path)
+        listed = published.read(published.output_of(Path(os.path.realpath(path))))
+        if listed is None or [entry.name for entry in listed.entries] != self.paths:
+            raise VggfeatError(f"{path}: it was replaced while it was read: start again")
+        self._entries = listed.entries
+        self._by_content = {entry.sha256: row for row, entry in enumerate(listed.entries)}
+        by_place = defaultdict(list)
+        for row, name in enumerate(self.paths):
+            by_place[_place(name)].append(row)
+        self._by_place = {place: np.array(rows) for place, rows in by_place.items()}
+
+    def rows_at(self, path: str) -> RowNumbers:
+        """The rows of the image at a path, however the path is written."""
+        return self._by_place.get(_place(path), _NO_ROWS)
+
+    def row_of(self, image: ImageRef) -> int | None:
+        """The row that holds the features of an image as it is now; None if none does.
+
+        That of its path, where its file is unchanged or gone, else that of its content.
+
+        Raises OSError, ImageError, ValueError where it cannot be read.
+        """
+        rows = self.rows_at(image.name)
+        if len(rows) and image.stamp() in (None, self._entries[rows[0]].stamp):
+            return int(rows[0])
+        data = image.read().data
+        assert isinstance(data, bytes)
+        return self._by_content.get(hashlib.sha256(data).hexdigest())
+
+
+def _place(path: str) -> str:
+    return os.path.abspath(path) if "\0" not in path else path
