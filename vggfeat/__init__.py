@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vggfeat.errors import ImageError, VggfeatError, WeightsError
     from vggfeat.extractor import Extractor
     from vggfeat.features import Features, load_features
+    from vggfeat.keras_vgg16 import keras_model
     from vggfeat.report import Report
     from vggfeat.run import extract
 
@@ -24,6 +25,7 @@ __all__ = [
     "VggfeatError",
     "WeightsError",
     "extract",
+    "keras_model",
     "load_features",
 ]
 
@@ -35,6 +37,7 @@ _HOMES = {
     "VggfeatError": "vggfeat.errors",
     "WeightsError": "vggfeat.errors",
     "extract": "vggfeat.run",
+    "keras_model": "vggfeat.keras_vgg16",
     "load_features": "vggfeat.features",
 }
 

@@ -11,9 +11,14 @@ from typing import NoReturn
 import click
 
 from vggfeat.cli.bench import bench
+from vggfeat.cli.classify import classify
+from vggfeat.cli.duplicates import duplicates
 from vggfeat.cli.extract import extract
+from vggfeat.cli.finetune import finetune
 from vggfeat.cli.freeze import freeze
+from vggfeat.cli.head import head
 from vggfeat.cli.options import Verbosity
+from vggfeat.cli.similar import similar
 from vggfeat.cli.verify import verify
 from vggfeat.cli.weights import weights
 from vggfeat.errors import EXIT_FAILED, Interrupted, VggfeatError
@@ -46,8 +51,13 @@ def vggfeat() -> None:
 
 vggfeat.add_command(extract)
 vggfeat.add_command(verify)
+vggfeat.add_command(finetune)
 vggfeat.add_command(freeze)
 vggfeat.add_command(weights)
+vggfeat.add_command(head)
+vggfeat.add_command(classify)
+vggfeat.add_command(similar)
+vggfeat.add_command(duplicates)
 vggfeat.add_command(bench)
 
 
