@@ -42,11 +42,6 @@ class Activation:
         return self.layer in vgg16.MAPS
 
     @property
-    def has_relu(self) -> bool:
-        """Whether a ReLU is the last step of it."""
-        return self.layer in vgg16.WITH_RELU and not self.linear
-
-    @property
     def parts(self) -> tuple[str, ...]:
         """The layers with weights that it takes, in the network's order."""
         return vgg16.OUTPUTS[self.layer]

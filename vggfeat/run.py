@@ -16,7 +16,7 @@ from vggfeat.preprocess import preprocessing
 from vggfeat.report import Report, Written
 from vggfeat.settings import settings
 from vggfeat.sinks.files import FileSink
-from vggfeat.sinks.lock import OutputLock
+from vggfeat.sinks.lock import locked
 from vggfeat.sinks.stdout import StdoutSink
 from vggfeat.sinks.strangers import check_free
 from vggfeat.sinks.vectors import file_names
@@ -97,7 +97,7 @@ def extract(
         check_free(target, form, layers)
     elif len(layers) > 1:
         raise UsageError("several layers are several files: give -o a name, not stdout")
-    with OutputLock(target, wait=wait, on_wait=watcher.note) if target else nullcontext():
+    with locked(target, layers, wait=wait, on_wait=watcher.note) if target else nullcontext():
         if target is not None:  # as it is when others have ended
             check_free(target, form, layers)
         images = open_inputs([os.fspath(name) for name in names], nul_separated=nul_separated)

@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from tests.sinks.outputs import TWO_LAYERS, Run, rows
 from vggfeat import VggfeatError
 from vggfeat.errors import EXIT_BUSY, OutputBusyError
-from vggfeat.sinks.lock import OutputLock
+from vggfeat.sinks.lock import OutputLock, locked
 
 HOLD = """
 import sys
@@ -149,3 +151,32 @@ def test_a_place_where_no_file_can_be_made_is_a_sentence(tmp_path: Path) -> None
     with pytest.raises(VggfeatError, match="f.npy: ") as caught:
         lock(tmp_path / "file" / "f.npy")
     assert not isinstance(caught.value, OutputBusyError)
+
+
+@pytest.mark.parametrize("name", ["f.npy", "f.fc7.npy", "f.pool5.avg.npy", "f.pool5.avg.csv"])
+def test_files_of_layers_have_one_writer_too(output: Path, name: str) -> None:
+    def layers() -> AbstractContextManager[None]:
+        return locked(output, ["fc7", "pool5:avg"], wait=False, on_wait=print)
+
+    other = output.with_name(name)
+    busy = f"^{other}: another vggfeat is writing it"
+    with layers(), pytest.raises(OutputBusyError, match=busy):
+        lock(other)
+    stem = other.with_suffix("")
+    with lock(other), pytest.raises(OutputBusyError, match=f"^{stem}.npy: another"), layers():
+        pass
+    assert list(output.parent.iterdir()) == []
+
+
+def test_files_of_layers_without_a_suffix_share_the_lock_of_their_output(output: Path) -> None:
+    with locked(output.with_suffix(""), ["fc7", "pool5"], wait=False, on_wait=print):
+        assert [path.name for path in output.parent.iterdir()] == [".f.lock"]
+
+
+def test_files_of_layers_that_a_run_would_remove_have_one_writer_too(output: Path) -> None:
+    Run(output, rows([0]), layers=TWO_LAYERS).publish()
+    with locked(output, ["fc7"], wait=False, on_wait=print), pytest.raises(OutputBusyError):
+        lock(output.with_name("f.fc7.npy"))
+    Run(output, rows([0])).publish()  # and may die before it has removed them
+    with locked(output, ["fc7"], wait=False, on_wait=print), pytest.raises(OutputBusyError):
+        lock(output.with_name("f.fc7.npy"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sinks.outputs import files
+from tests.sinks.outputs import TWO_LAYERS, Run, files, rows
 from vggfeat import VggfeatError
 from vggfeat.sinks.index import beside
 from vggfeat.sinks.strangers import check_free
@@ -86,3 +86,23 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_json_that_cannot_be_read_is_not_replaced(output: Path) -> None:
     beside(output).about.mkdir()
     check_refused(output, "npy", f"{output.parent}/f.json: cannot be read: Is a directory")
+
+
+def test_a_json_that_tells_of_no_layers_is_of_another_version(output: Path) -> None:
+    output.touch()
+    put_about(output, layers=None)
+    check_refused(output, "npy", f"{output.parent}/f.json: is of another version of vggfeat")
+
+
+def test_an_output_by_itself_is_not_replaced_by_a_layer_of_another(output: Path) -> None:
+    own = output.with_name("f.fc7.npy")
+    Run(own, rows([0])).publish()
+    with pytest.raises(VggfeatError, match=f"^{own}: is an output by itself, so it is not"):
+        check_free(output, "npy", ["fc7", "pool5:avg"])
+
+
+def test_a_layer_of_another_output_is_not_replaced(output: Path) -> None:
+    Run(output, rows([0]), layers=TWO_LAYERS).publish()
+    layer = output.with_name("f.fc7.npy")
+    with pytest.raises(VggfeatError, match=f"^{layer}: is a layer of f.npy, so it is not"):
+        check_free(layer, "npy", ["fc7"])

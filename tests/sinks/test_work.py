@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.sinks.outputs import rows, settings
+from tests.sinks.outputs import TWO_LAYERS, Run, rows, settings
 from tests.sinks.unfinished import before, taken_up, work
 from vggfeat import VggfeatError
-from vggfeat.sinks.work import journal_of, part_of
+from vggfeat.sinks.part import Part
+from vggfeat.sinks.vectors import vectors_of
+from vggfeat.sinks.work import Work, journal_of, part_of
 
 
 def test_what_was_done_is_taken_up(unfinished: Path) -> None:
@@ -73,9 +75,33 @@ def test_removed_it_is_gone_and_may_be_already(unfinished: Path) -> None:
 
 
 def test_a_place_where_nothing_can_be_written_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(VggfeatError, match="f.npy.part: cannot be written: No such file"):
+    with pytest.raises(VggfeatError, match="f.npy.journal: cannot be written: No such file"):
         work(tmp_path / "gone" / "f.npy").start({})
 
 
 def test_a_line_of_the_journal_is_json(unfinished: Path) -> None:
     assert all(json.loads(line) for line in journal_of(unfinished).read_bytes().splitlines())
+
+
+@pytest.mark.parametrize("reached", range(3))
+def test_a_run_of_other_layers_that_dies_leaves_no_file_that_nothing_tells_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reached: int
+) -> None:
+    """Of whatever layers the next one is."""
+    output = tmp_path / "f.npy"
+    told = settings(output)
+    Run(output, rows([0]), layers=TWO_LAYERS).work()
+    with monkeypatch.context() as patched:
+        opened: list[Path] = []
+
+        def dying(path: Path, length: int) -> Part:
+            if len(opened) == reached:
+                raise KeyboardInterrupt
+            opened.append(path)
+            return Part(path, length)
+
+        patched.setattr("vggfeat.sinks.work.Part", dying)
+        with suppress(KeyboardInterrupt):
+            Work(output, vectors_of(output, told)).start(told)
+    Run(output, rows([0]), layers=TWO_LAYERS).publish()
+    assert not list(output.parent.glob("*.part"))

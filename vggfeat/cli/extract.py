@@ -19,11 +19,11 @@ from vggfeat.vgg16 import LARGEST, SIZE, SMALLEST
 if TYPE_CHECKING:
     from vggfeat.report import Report
 
-EPILOG = """\b
+EPILOG = """\
 Layers are conv1_1 to conv5_3, pool1 to pool5, fc6, fc7, fc8 (logits) and prob (of the classes),
-after their ReLU; fc7:linear is before it. Maps [h,w,c] may be pooled: pool5:avg, :max, :flat.
+after the ReLU where they have one; fc7:linear is before it. Maps [h,w,c] may be pooled: pool5:avg,
+:max, :flat.
 
-\b
 Beside feats.npy are feats.index.csv (which row is which image), feats.json (what made it), and
 feats.failed.csv if an image failed (exit code 3). Several layers go into feats.fc7.npy and so on.
 
@@ -40,7 +40,10 @@ GROUPS = {
 }
 
 
-@click.command(cls=GroupedCommand, groups=GROUPS, epilog=EPILOG, no_args_is_help=True)
+@click.command(
+    cls=GroupedCommand, groups=GROUPS, epilog=EPILOG, no_args_is_help=True,
+    short_help="Write one vector for each image.",
+)  # fmt: skip
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", required=True, help="File to write; - for stdout.")
 @weights_option
@@ -155,7 +158,7 @@ def extract(
     if report.skipped:
         console.note(f"skipped in folders: {report.skipped}")
     if report.failed:
-        listed = "" if output == STDOUT else f": see {beside(Path(output)).failed}"
+        listed = "" if output == STDOUT else f": see {beside(_place(output)).failed}"
         console.note(f"{report.failed:,} images failed{listed}")
     return EXIT_SOME_IMAGES_FAILED if report.failed else EXIT_DONE
 
@@ -164,10 +167,16 @@ def _files(report: Report) -> list[str]:
     """`feats.npy: fc7 of 1,000 images, float32 [1000,4096]`, of each file."""
     lines = []
     for layer, file, shape in report.layers:
-        where = "stdout" if report.output == STDOUT else Path(report.output).with_name(file)
+        where = "stdout" if report.output == STDOUT else _place(report.output).with_name(file)
         told = ",".join(map(str, (report.rows, *shape)))
         lines.append(f"{where}: {layer} of {report.rows:,} images, {report.dtype} [{told}]")
     return lines
+
+
+def _place(output: str) -> Path:
+    """Where an output is: what it is a link to."""
+    path = Path(output)
+    return path.resolve() if path.is_symlink() else path
 
 
 def _computed(report: Report) -> str:

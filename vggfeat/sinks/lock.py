@@ -1,18 +1,44 @@
-"""One writer for an output."""
+"""One writer for an output, and for each of its files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import filelock
 
 from vggfeat.errors import OutputBusyError, VggfeatError, describe_os_error
 from vggfeat.sinks.index import beside
+from vggfeat.sinks.published import about_at, replaced_by
+from vggfeat.sinks.vectors import file_names
+from vggfeat.sinks.work import paths_of, settings_of
 
 _A_MOMENT = 0.2  # seconds: the lock file of a run that has just ended may be in the way so long
 _LOOK_AGAIN = 0.05
+
+
+@contextmanager
+def locked(
+    output: Path, layers: Sequence[str], *, wait: bool, on_wait: Callable[[str], None]
+) -> Iterator[None]:
+    """Hold the lock of an output, and of each file of a layer that a run may write or remove.
+
+    `feats.fc7.npy` may be a layer of `feats.npy` or an output by itself, and not both at once.
+    Nobody waits in a circle: longer names are locked after the one that they begin with.
+
+    Raises as `OutputLock` does.
+    """
+    with ExitStack() as held:
+        held.enter_context(OutputLock(output, wait=wait, on_wait=on_wait))
+        files = [output.with_name(name) for name in file_names(output, layers)]
+        files += paths_of(output, settings_of(output))
+        if about := about_at(beside(output).about):
+            files += [*paths_of(output, about), *map(output.with_name, replaced_by(about))]
+        for path in dict.fromkeys(files):
+            if beside(path) != beside(output):
+                held.enter_context(OutputLock(path, wait=wait, on_wait=on_wait))
+        yield
 
 
 class OutputLock:

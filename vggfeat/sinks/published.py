@@ -12,6 +12,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,6 +26,7 @@ A = TypeVar("A")
 
 _PATIENCE = 2.0  # seconds, for a run that is publishing at the moment
 _LOOK_AGAIN = 0.02
+_MOST = 1 << 31  # of the numbers in a shape, and of pixels
 
 _TOLD = {
     "output": str, "generation": str, "format": str, "dtype": str, "normalize": str,
@@ -181,16 +183,20 @@ def _checked(about: dict[str, Any] | None) -> dict[str, Any]:
     """Raises ValueError where something is missing."""
     if about is None or not _tells(about, _TOLD):
         raise ValueError("not what vggfeat writes")
-    layers = about["layers"]
-    if not layers or not all(_tells(layer, _TOLD_OF_LAYER) for layer in layers):
+    layers, pixels = about["layers"], about["preprocessing"]
+    if (
+        not layers
+        or not all(_tells(layer, _TOLD_OF_LAYER) for layer in layers)
+        or not _tells(about["weights"], {"fingerprint": str})
+        or not _tells(pixels, {"decode": str, "resize": int, "crop": int})
+    ):
         raise ValueError("not what vggfeat writes")
-    pixels = (about["preprocessing"].get(name) for name in ("resize", "crop"))
-    numbers = (*pixels, *(side for layer in layers for side in layer["shape"]))
+    numbers = (pixels["resize"], pixels["crop"], *chain(*(layer["shape"] for layer in layers)))
     names = [about["output"], *replaced_by(about), *(layer["file"] for layer in layers)]
     if (
         about["format"] not in FORMS
         or about["dtype"] not in DTYPES
-        or not all(isinstance(number, int) for number in numbers)
+        or not all(isinstance(number, int) and 0 < number < _MOST for number in numbers)
         or any(not isinstance(name, str) or Path(name).name != name for name in names)
     ):
         raise ValueError("not what this version writes")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.sinks.index import beside, read_about
-from vggfeat.sinks.published import replaced_by
+from vggfeat.sinks.published import about_at, output_of, replaced_by
 from vggfeat.sinks.settle import new
 from vggfeat.sinks.vectors import file_names
 
@@ -41,7 +40,13 @@ def check_free(output: Path, form: str, layers: Sequence[str]) -> None:
     except OSError as error:
         raise VggfeatError(f"{about_path}: cannot be read: {describe_os_error(error)}") from error
     else:
-        ours = _files_of(about, undecided=new(index).exists())
+        try:
+            ours = _files_of(about, undecided=new(index).exists())
+        except (KeyError, TypeError):
+            raise VggfeatError(
+                f"{about_path}: is of another version of vggfeat, or damaged: move it and what "
+                "stands beside it away, or choose another -o"
+            ) from None
         strangers = [path for path in files if path.exists() and path.name not in ours]
         if about is None:
             strangers.insert(0, about_path)
@@ -57,9 +62,17 @@ def check_free(output: Path, form: str, layers: Sequence[str]) -> None:
             )
     if strangers:
         raise VggfeatError(
-            f"{strangers[0]}: was not written by vggfeat, so it is not replaced: move it away "
-            "or choose another -o"
+            f"{strangers[0]}: {_whose(strangers[0])}, so it is not replaced: move it away or "
+            "choose another -o"
         )
+
+
+def _whose(path: Path) -> str:
+    """What keeps a file from being replaced, in words."""
+    output = output_of(path)
+    if about_at(beside(output).about) is None:
+        return "was not written by vggfeat"
+    return "is an output by itself" if output == path else f"is a layer of {output.name}"
 
 
 def _files_of(about: dict[str, Any] | None, *, undecided: bool) -> list[str]:
@@ -67,10 +80,11 @@ def _files_of(about: dict[str, Any] | None, *, undecided: bool) -> list[str]:
 
     Args:
         undecided: those that it takes the place of may be there still.
+
+    Raises:
+        KeyError, TypeError: it tells of none.
     """
     if about is None:
         return []
-    with suppress(KeyError, TypeError):
-        listed = [layer["file"] for layer in about["layers"]]
-        return listed + replaced_by(about) if undecided else listed
-    return []
+    listed = [layer["file"] for layer in about["layers"]]
+    return listed + replaced_by(about) if undecided else listed

@@ -103,31 +103,32 @@ class Work:
         Args:
             settings: what the rows depend on, where nothing was taken up.
         """
+        *kept, told = self._kept
         with writing(self.journal):
-            for path in self._left:  # while the journal still tells of them
+            # While the journal still tells of them.
+            for path in self._left if told else (*self._left, *self._paths):
                 path.unlink(missing_ok=True)
-        for path, end in zip([*self._paths, self.journal], self._kept, strict=True):
-            self._parts.append(Part(path, end))
-        *vectors, journal = self._parts
-        for file, part, end in zip(self._files, vectors, self._kept, strict=False):
-            if not end:
-                part.write(file.header(0))
-        if not self._kept[-1]:
+        self._parts.append(journal := Part(self.journal, told))
+        if not told:  # before there is anything else
             journal.write(_line(settings))
             self.settings = settings
+        for file, path, end in zip(self._files, self._paths, kept, strict=True):
+            self._parts.append(part := Part(path, end))
+            if not end:
+                part.write(file.header(0))
         with writing(self.journal):
             sync_folder(self.journal.parent)
 
     def add(self, rows: Sequence[Row], failures: Sequence[Failure]) -> list[Entry]:
         """Write the outcomes of a batch, and have them on the disk. Raises VggfeatError."""
-        *vectors, journal = self._parts
+        journal, *vectors = self._parts
         entries = list(map(self._entry, rows))
         for file, part in zip(self._files, vectors, strict=True):
             if rows:
                 features = np.stack([row.features[file.column] for row in rows])
                 part.write(file.form.encode([row.name for row in rows], features))
         journal.write(b"".join(_line(told) for told in (*entries, *failures)))
-        for part in self._parts:
+        for part in (*vectors, journal):
             part.sync()
         self.entries += entries
         self.failures += failures
