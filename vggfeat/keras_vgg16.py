@@ -1,21 +1,18 @@
-"""VGG16 as a Keras model: the base of what others train.
-
-Layers have the names and the order of `keras.applications.VGG16`
-(keras/src/applications/vgg16.py). Unlike that, it takes RGB pixels as they are, and subtracts the
-mean in its first layer.
-"""
+"""VGG16 as a Keras model: the base of what others train."""
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vggfeat import vgg16
+from vggfeat.activations import parse
 from vggfeat.errors import UsageError, WeightsError
-from vggfeat.quiet_tensorflow import tensorflow
-from vggfeat.weights import choose, names
+from vggfeat.keras_layers import FLOAT32, Layers, keras
+from vggfeat.weights import choose
 
 if TYPE_CHECKING:
     from vggfeat.weights import Weights
@@ -26,15 +23,6 @@ BASES = (FC7, POOLED)
 TRAINABLE_FROM = (*vgg16.CONVOLUTIONS, "fc6", "fc7", HEAD)
 
 _DROPOUT = 0.5  # of the paper, section 3.1
-_FLOAT32 = "float32"
-_LAST = {"data_format": "channels_last"}  # whatever Keras' own settings say
-
-
-def keras() -> Any:
-    """The keras module, with TensorFlow behind it unless another is in use already."""
-    tensorflow()
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    return importlib.import_module("keras")
 
 
 def keras_model(
@@ -95,7 +83,7 @@ def build(
     classes: int | None,
     dropout: float = _DROPOUT,
     seed: int = 0,
-    dtype: str = _FLOAT32,
+    dtype: str = FLOAT32,
     activation: str = "softmax",
 ) -> Any:
     """The same with a policy of precision, and with new classes as `linear` logits where asked.
@@ -103,65 +91,22 @@ def build(
     The mean is subtracted, and classes are computed, in float32 whatever the policy.
     """
     learns = _learning(weights, include_top, trainable_from)
-    layers = keras().layers
-    inputs = layers.Input((vgg16.SIZE, vgg16.SIZE, 3), name="images")
-    mean = [-float(value) for value in weights.tensors["mean"]]
-    x = layers.Rescaling(1.0, mean, name="minus_mean", dtype=_FLOAT32)(inputs)
-    x = _convolutions(x, weights, learns, dtype)
-    if include_top:
-        x = _top(x, weights, learns, dtype, dropout if classes else 0.0, seed)
-    elif classes:
-        x = layers.GlobalAveragePooling2D(name="avg_pool", dtype=dtype, **_LAST)(x)
-    if classes or (include_top and "fc8" in weights.layers):
-        named = _named("fc8", learns, _FLOAT32)
-        count = classes or weights.width_of["fc8"]
-        x = layers.Dense(count, activation=activation, **named)(x)
-    model = keras().Model(inputs, x, name="vgg16")
-    _fill(model, weights, without=("fc8",) if classes else ())
-    return model
-
-
-def _convolutions(x: Any, weights: Weights, learns: Container[str], dtype: str) -> Any:
-    layers = keras().layers
-    for number, block in enumerate(vgg16.BLOCKS, start=1):
-        for layer in block:
-            named = _named(layer, learns, dtype)
-            width = weights.width_of[layer]
-            x = layers.Conv2D(width, 3, padding="same", activation="relu", **named, **_LAST)(x)
-        x = layers.MaxPooling2D(name=f"block{number}_pool", dtype=dtype, **_LAST)(x)
-    return x
-
-
-def _top(
-    x: Any, weights: Weights, learns: Container[str], dtype: str, dropout: float, seed: int
-) -> Any:
-    """fc6 and fc7, each with dropout where what follows it learns."""
-    layers = keras().layers
-    x = layers.Flatten(name="flatten", dtype=dtype, **_LAST)(x)
-    for layer, above in (("fc6", "fc7"), ("fc7", "fc8")):
-        named = _named(layer, learns, dtype)
-        x = layers.Dense(weights.width_of[layer], activation="relu", **named)(x)
-        if dropout and above in learns:
-            x = layers.Dropout(dropout, seed=seed, name=f"dropout_{above}", dtype=dtype)(x)
-    return x
-
-
-def _named(layer: str, learns: Container[str], dtype: str) -> dict[str, Any]:
-    """What all layers with weights have in common. Zeros, since the weights follow at once."""
-    return {
-        "name": names.keras(layer),
-        "trainable": layer in learns,
-        "dtype": dtype,
-        "kernel_initializer": "zeros",
-    }
-
-
-def _fill(model: Any, weights: Weights, without: Collection[str]) -> None:
-    present = {layer.name: layer for layer in model.layers}
-    for name in weights.layers:
-        if name not in without and (layer := present.get(names.keras(name))):
-            layer.kernel.assign(weights.tensors[f"{name}/kernel"])
-            layer.bias.assign(weights.tensors[f"{name}/bias"])
+    dropped = ("fc7", "fc8") if include_top and classes else ()
+    layers = Layers(
+        weights,
+        learns=learns,
+        dropout={layer: dropout for layer in dropped if layer in learns},
+        seed=seed,
+        dtype=dtype,
+    )
+    if classes:
+        x = layers.up_to(parse(FC7 if include_top else POOLED))
+        zeros = np.zeros((x.shape[-1] + 1, classes), np.float32)
+        x = layers.head(x, zeros[1:], zeros[0], activation)
+    else:
+        last = "prob" if "fc8" in weights.layers else FC7
+        x = layers.up_to(parse(last if include_top else "pool5"))
+    return keras().Model(layers.images, x, name="vgg16")
 
 
 def _learning(weights: Weights, include_top: bool, trainable_from: str | None) -> set[str]:

@@ -52,6 +52,7 @@ def test_it_says_what_it_does_and_then_that_it_is_done(classes: Path, tmp_path: 
         (["-o", "{0}/f.h5"], 2, "f.h5: the name of a Keras file must end in .keras"),
         (["-o", "{0}/none/f.keras"], 1, "f.keras: cannot be written: there is no folder "),
         (["-o", "{0}/there.keras"], 1, "there.keras: vggfeat did not make it, so it is not"),
+        (["-o", "{0}/mine.keras"], 1, "mine.head: vggfeat did not make it, so it is not replaced"),
         (["-o", "{0}/f.keras", "--train-from", "fc9"], 2, "no layer 'fc9'; there are conv1_1"),
         (["-o", "{0}/f.keras", "--val", "2"], 2, "--val 2: neither a fraction between 0 and 1"),
         (["-o", "{0}/f.keras", "--layer", "fc6"], 2, "no layer 'fc6' for classes to stand on"),
@@ -61,13 +62,17 @@ def test_it_says_what_it_does_and_then_that_it_is_done(classes: Path, tmp_path: 
 def test_what_cannot_be_is_one_sentence(
     classes: Path, tmp_path: Path, narrow_file: Path, args: list[str], code: int, said: str
 ) -> None:
-    (tmp_path / "there.keras").write_bytes(b"mine")
+    for name in ("there.keras", "mine.head"):
+        (tmp_path / name).write_bytes(b"mine")
     placed = [arg.format(tmp_path) for arg in args]
     done = vggfeat("finetune", classes, *placed, "-w", narrow_file, code=code)
     (line,) = lines(done.stderr)
     assert line.startswith("vggfeat: ")
     assert said in line
-    assert [path.name for path in tmp_path.iterdir()] == ["there.keras"]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "there.keras": b"mine",
+        "mine.head": b"mine",
+    }
 
 
 def test_help_is_a_screen() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.finetune import made
 from vggfeat import VggfeatError
@@ -56,3 +58,17 @@ def test_a_picture_that_is_gone_meanwhile_is_named(pictures: list[Picture]) -> N
     assert data[0][0].shape == (9, 224, 224, 3)
     with pytest.raises(VggfeatError, match=r"spots/1.png: cannot be read any more: No such file"):
         batches.check(data)
+
+
+@given(count=st.integers(1, 200), batch_size=st.integers(1, 40), devices=st.integers(1, 9))
+def test_all_but_the_last_batch_divide_by_the_devices(
+    count: int, batch_size: int, devices: int
+) -> None:
+    sizes = [end - begin for begin, end in batches.bounds(count, batch_size, devices)]
+    assert sum(sizes) == count
+    assert max(sizes) <= max(batch_size, devices)
+    first, *rest = sizes
+    assert first % devices == 0 or count < devices
+    assert all(size % devices == 0 for size in rest[:-1])
+    if devices == 1:
+        assert sizes[:-1] == [batch_size] * (len(sizes) - 1)

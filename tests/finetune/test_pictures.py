@@ -88,6 +88,8 @@ def test_any_change_of_the_pictures_changes_the_digest(tmp_path: Path) -> None:
         (["a/1.jpg", "b/1.jpg"], "1.5", "1.5: neither a fraction between 0 and 1 nor a"),
         (["train/a/1.jpg", "train/b/1.jpg", "val/c/1.jpg"], None, "val/c: .*/train has no such"),
         (["train/a/1.jpg", "train/b/1.jpg", "val/x.txt"], None, "val: no pictures in the folders"),
+        (["train/a/1.jpg", "train/b/1.jpg", "val/a/2.jpg"], "0.3", "/val judges: leave --val away"),
+        (["train/a/1.jpg", "test/a/1.jpg"], None, "test and train are no classes: give one of"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

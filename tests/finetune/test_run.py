@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 import zipfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -16,7 +17,7 @@ import pytest
 from tests import networks
 from tests.finetune import made
 from tests.networks import relative_error
-from vggfeat import Extractor
+from vggfeat import Extractor, VggfeatError
 from vggfeat.finetune import Finetuned, FinetuneWatcher, finetune
 from vggfeat.finetune.history import Row, from_csv
 from vggfeat.finetune.pictures import listed
@@ -86,6 +87,7 @@ def test_a_fine_tuning(tmp_path: Path) -> None:
     classes_and_failures_are_told_beside_it_and_in_it(place)
     a_run_that_is_cut_off_and_gone_on_with_comes_to_the_same(place, model, tmp_path / "cut off")
     what_is_made_is_left_alone_and_other_settings_are_told(place)
+    a_disk_without_room_for_the_model_leaves_all_as_it_was(place)
 
 
 def judging(place: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -203,3 +205,24 @@ def what_is_made_is_left_alone_and_other_settings_are_told(place: Path) -> None:
     assert (place / "f.keras").stat().st_mtime_ns == before
     assert run(place).was_there  # what was begun otherwise is in nobody's way
     assert not (place / "f.keras.part").exists()
+
+
+def a_disk_without_room_for_the_model_leaves_all_as_it_was(place: Path) -> None:
+    before = files(place)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    class Full(Watcher):
+        def epoch_ends(self, row: Row, epochs: int) -> None:
+            if row.epoch == epochs:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+
+    try:
+        with pytest.raises(VggfeatError, match=r"f\.keras: cannot be written: File too large"):
+            run(place, Full(), epochs=1, train_from="head")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert files(place) == before
+
+
+def files(place: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}

@@ -27,7 +27,9 @@ Beside flowers.keras it writes:
 """
 
 
-@click.command(epilog=EPILOG, no_args_is_help=True)
+@click.command(
+    epilog=EPILOG, no_args_is_help=True, short_help="Fine-tune the upper layers in Keras."
+)
 @click.argument("folder", metavar="FOLDER")
 @click.option("-o", "--output", metavar="FILE", required=True, help="The .keras file to write.")
 @weights_option
@@ -68,7 +70,7 @@ Beside flowers.keras it writes:
     "--seed", type=int, default=0, show_default=True, metavar="N",
     help="Of the split, the order, the augmentation and the dropout.",
 )  # fmt: skip
-@click.option("--fresh", is_flag=True, help="Begin anew, whatever is there.")
+@click.option("--fresh", is_flag=True, help="Begin anew, whatever earlier runs left.")
 @click.option("--wait", is_flag=True, help="Wait for another run that is writing FILE.")
 @quiet_option
 @verbose_option

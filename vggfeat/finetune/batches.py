@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from vggfeat.cores import cores
 from vggfeat.errors import ImageError, VggfeatError, describe_os_error
 from vggfeat.finetune.augment import augmented
 from vggfeat.finetune.pictures import Picture
-from vggfeat.keras_vgg16 import keras
+from vggfeat.keras_layers import keras
 from vggfeat.preprocess import preprocess
 from vggfeat.sources.files import LocalFile
 from vggfeat.vgg16 import SIZE
@@ -23,8 +22,13 @@ View = Callable[[int, bytes], NDArray[np.uint8]]
 _AHEAD = 8  # batches
 
 
-def to_learn(pictures: Sequence[Picture], batch_size: int, seed: int, epoch: int) -> Any:
+def to_learn(
+    pictures: Sequence[Picture], batch_size: int, seed: int, epoch: int, devices: int = 1
+) -> Any:
     """Batches of one epoch: in an order, and with views, that seed and epoch alone decide.
+
+    Args:
+        devices: that share a batch.
 
     Returns:
         a `keras.utils.PyDataset` of uint8 `[n,224,224,3]` and labels int32 `[n]`; see `check`.
@@ -34,12 +38,24 @@ def to_learn(pictures: Sequence[Picture], batch_size: int, seed: int, epoch: int
     def view(at: int, data: bytes) -> NDArray[np.uint8]:
         return augmented(data, np.random.default_rng([seed, epoch, order[at]]))
 
-    return _batches([pictures[number] for number in order], batch_size, view)
+    return _batches([pictures[number] for number in order], batch_size, devices, view)
 
 
-def to_judge(pictures: Sequence[Picture], batch_size: int) -> Any:
+def to_judge(pictures: Sequence[Picture], batch_size: int, devices: int = 1) -> Any:
     """The same without chance: in order, and seen as `extract` sees them."""
-    return _batches(pictures, batch_size, lambda at, data: preprocess(data))
+    return _batches(pictures, batch_size, devices, lambda at, data: preprocess(data))
+
+
+def bounds(pictures: int, batch_size: int, devices: int) -> list[tuple[int, int]]:
+    """Where batches begin and end. All but the last divide by the devices.
+
+    Keras averages the devices' parts of the first batch, which have to be of one size
+    (`_maybe_symbolic_build` of keras/src/backend/tensorflow/trainer.py).
+    """
+    size = max(batch_size - batch_size % devices, devices)
+    if devices <= pictures < size:
+        size = pictures - pictures % devices
+    return [(begin, min(begin + size, pictures)) for begin in range(0, pictures, size)]
 
 
 def check(batches: Any) -> None:
@@ -48,17 +64,18 @@ def check(batches: Any) -> None:
         raise VggfeatError(batches.errors[0])
 
 
-def _batches(pictures: Sequence[Picture], batch_size: int, view: View) -> Any:
+def _batches(pictures: Sequence[Picture], batch_size: int, devices: int, view: View) -> Any:
     class Batches(keras().utils.PyDataset):  # type: ignore[misc]  # Keras is loaded when needed
         def __init__(self) -> None:
             super().__init__(workers=cores(), max_queue_size=_AHEAD)
             self.errors: list[str] = []
+            self.bounds = bounds(len(pictures), batch_size, devices)
 
         def __len__(self) -> int:
-            return math.ceil(len(pictures) / batch_size)
+            return len(self.bounds)
 
         def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-            places = range(number * batch_size, min((number + 1) * batch_size, len(pictures)))
+            places = range(*self.bounds[number])
             labels = np.array([pictures[at].label for at in places], np.int32)
             return np.stack([self._view(at) for at in places]), labels
 

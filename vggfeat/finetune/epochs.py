@@ -61,7 +61,7 @@ def carry_out(
         if best(work.history) != work.history[-1]:
             network.restore(work.state(best(work.history).epoch))
         about = result.about(settings, start, work.history)
-        result.write(output, network.result(), about, work.history, start)
+        result.write(output, work.result, network.result(), about, work.history, start)
     return about
 
 
@@ -72,9 +72,9 @@ def _learned(
     watcher.epoch_begins(epoch, settings.epochs, len(start.learned))
     rate = learning_rate(epoch, settings.epochs, settings.learning_rate)
     size = settings.batch_size
-    data = batches.to_learn(start.learned, size, settings.seed, epoch)
-    loss, accuracy = network.learn(data, len(start.learned), rate, watcher)
-    val_loss, val_accuracy = network.judge(batches.to_judge(start.judging, size))
+    data = batches.to_learn(start.learned, size, settings.seed, epoch, network.devices)
+    loss, accuracy = network.learn(data, rate, watcher)
+    val_loss, val_accuracy = network.judge(batches.to_judge(start.judging, size, network.devices))
     return Row(epoch, loss, accuracy, val_loss, val_accuracy, rate)
 
 

@@ -18,7 +18,8 @@ from vggfeat.errors import VggfeatError
 from vggfeat.finetune import batches
 from vggfeat.finetune.settings import Settings
 from vggfeat.finetune.watcher import FinetuneWatcher
-from vggfeat.keras_vgg16 import FC7, build, keras
+from vggfeat.keras_layers import keras
+from vggfeat.keras_vgg16 import FC7, build
 from vggfeat.quiet_tensorflow import tensorflow
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Network:
         gpus = tf.config.list_physical_devices("GPU")
         several = len(gpus) > 1
         strategy = tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+        self.devices: int = strategy.num_replicas_in_sync
         with strategy.scope():
             dtype = precision(tf, gpus)
             self._model = self._build(dtype, activation="linear")
@@ -60,23 +62,19 @@ class Network:
         """Let the last layer give `features @ kernel + bias`."""
         self._model.get_layer("predictions").set_weights([kernel, bias])
 
-    def learn(
-        self, data: Any, pictures: int, rate: float, watcher: FinetuneWatcher
-    ) -> tuple[float, float]:
+    def learn(self, data: Any, rate: float, watcher: FinetuneWatcher) -> tuple[float, float]:
         """One epoch: loss and accuracy, means over what was seen.
 
         Raises:
             VggfeatError: a picture cannot be read any more, the loss is no number, or memory is
                 short.
         """
-        size = self._settings.batch_size
 
         def after_step(number: int, logs: Mapping[str, float]) -> None:
             batches.check(data)
-            if not np.isfinite(logs["loss"]):
-                raise VggfeatError("the loss is no number any more: try a lower --learning-rate")
-            count = min(size, pictures - number * size)
-            watcher.step(count, logs["loss"], logs["accuracy"])
+            _check_loss(logs["loss"])
+            begin, end = data.bounds[number]
+            watcher.step(end - begin, logs["loss"], logs["accuracy"])
 
         self._model.optimizer.learning_rate = rate
         told = keras().callbacks.LambdaCallback(on_train_batch_end=after_step)
@@ -89,6 +87,7 @@ class Network:
         with self._enough_memory():
             logs = self._model.evaluate(data, verbose=0, return_dict=True)
         batches.check(data)
+        _check_loss(logs["loss"])
         return logs["loss"], logs["accuracy"]
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -142,6 +141,11 @@ class Network:
                 f"out of memory with {self._settings.batch_size} pictures in a step: try a "
                 "smaller --batch-size"
             ) from error
+
+
+def _check_loss(loss: float) -> None:
+    if not np.isfinite(loss):
+        raise VggfeatError("the loss is no number any more: try a lower --learning-rate")
 
 
 def precision(tf: Any, gpus: list[Any]) -> str:

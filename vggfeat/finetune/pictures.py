@@ -23,6 +23,7 @@ FRACTION = 0.2
 
 _TRAIN = "train"
 _VALIDATION = ("val", "validation")
+_PARTS = {_TRAIN, *_VALIDATION, "valid", "test"}  # which are no classes
 
 
 class Picture(NamedTuple):
@@ -67,15 +68,17 @@ def listed(folder: Path, val: str | None = None) -> Pictures:
             folder's own `val`, else a fifth.
 
     Raises:
-        UsageError: the fraction is none.
+        UsageError: the fraction is none, or the folder has its own `val`.
         VggfeatError: there are not two classes with pictures, or others are to judge.
     """
     folders = {False: folder}
     fraction = _fraction(val)
-    if val is not None and fraction is None:
-        folders[True] = Path(val)
-    elif val is None and (own := _own_validation(folder)):
+    if (own := _own_validation(folder)) and val is not None:
+        raise UsageError(f"--val {val}: {own} judges: leave --val away, or take {folder / _TRAIN}")
+    if own:
         folders = {False: folder / _TRAIN, True: own}
+    elif val is not None and fraction is None:
+        folders[True] = Path(val)
     skipped = Skipped()
     found = {judges: _of_classes(place, skipped) for judges, place in folders.items()}
     classes = _checked(found, folders)
@@ -173,6 +176,11 @@ def _checked(found: dict[bool, dict[str, list[str]]], folders: dict[bool, Path])
         raise VggfeatError(
             f"{folders[False]}: {'one folder' if classes else 'no folder'} with pictures in it: "
             "there must be two or more, one for each class"
+        )
+    if set(classes) <= _PARTS:
+        raise VggfeatError(
+            f"{folders[False]}: {' and '.join(classes)} are no classes: give one of these folders, "
+            "and what is to judge as --val"
         )
     for name, files in found.get(True, {}).items():
         if files and name not in classes:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vggfeat.errors import UsageError, VggfeatError, describe_os_error
+from vggfeat.exports.keras_model import save
 from vggfeat.finetune.history import Row, best, to_csv
 from vggfeat.finetune.plot import plot
 from vggfeat.finetune.settings import Settings
@@ -26,7 +27,7 @@ from vggfeat.preprocess import Preprocessing
 from vggfeat.recipe import Recipe
 from vggfeat.sinks.index import encode_failed
 from vggfeat.weights import formats
-from vggfeat.whole import beside, put, whole
+from vggfeat.whole import put, whole
 
 SUFFIX = ".keras"
 ENTRY = "vggfeat.json"
@@ -58,23 +59,42 @@ def check_place(output: Path) -> None:
         raise UsageError(f"{output}: the name of a Keras file must end in {SUFFIX}")
     if not output.parent.is_dir():
         raise VggfeatError(f"{output}: cannot be written: there is no folder {output.parent}")
-    if output.exists() and about_of(output) is None:
-        raise VggfeatError(
-            f"{output}: vggfeat did not make it, so it is not replaced: move it away or choose "
-            "another -o"
-        )
+    if about_of(output):
+        return
+    # A run that was cut off at its very end has left all but the model.
+    begun = _ours(companions(output).about)
+    for path in (output, *(() if begun else companions(output))):
+        if path.exists():
+            raise VggfeatError(
+                f"{path}: vggfeat did not make it, so it is not replaced: move it away or choose "
+                "another -o"
+            )
 
 
 def about_of(output: Path) -> dict[str, Any] | None:
     """What is told in a file that an earlier run has made; None of another file or none."""
     try:
         with zipfile.ZipFile(output) as archive:
-            about = json.loads(archive.read(ENTRY))
+            return _read_about(archive.read(ENTRY))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise VggfeatError(f"{output}: cannot be read: {describe_os_error(error)}") from error
-    except (zipfile.BadZipFile, KeyError, ValueError):
+    except (zipfile.BadZipFile, KeyError):
+        return None
+
+
+def _ours(path: Path) -> bool:
+    try:
+        return _read_about(path.read_bytes()) is not None
+    except OSError:
+        return False
+
+
+def _read_about(told: bytes) -> dict[str, Any] | None:
+    try:
+        about = json.loads(told)
+    except ValueError:
         return None
     return about if isinstance(about, dict) and "settings" in about else None
 
@@ -95,9 +115,15 @@ def about(settings: Settings, start: Start, history: Sequence[Row]) -> dict[str,
 
 
 def write(
-    output: Path, model: Any, about: dict[str, Any], history: Sequence[Row], start: Start
+    output: Path,
+    part: Path,
+    model: Any,
+    about: dict[str, Any],
+    history: Sequence[Row],
+    start: Start,
 ) -> None:
-    """Write all files, each whole or not at all, the model last: with it all is done.
+    """Write all files, each whole or not at all: the model first, as `part`, since it is what a
+    disk may have no room for, and to its place last, since with it all is done.
 
     Raises:
         VggfeatError: one cannot be written.
@@ -105,8 +131,11 @@ def write(
     told = json.dumps(about, indent=2).encode() + b"\n"
     files = companions(output)
     try:
+        save(model, part)
+        with zipfile.ZipFile(part, "a") as archive:
+            archive.writestr(ENTRY, told)
         for path, content in (
-            (files.about, told),
+            (files.about, told),  # the first one, by which the others are known as ours
             (files.history, to_csv(history).encode()),
             (files.failed, encode_failed(start.failed)),
         ):
@@ -117,23 +146,18 @@ def write(
                 path.unlink(missing_ok=True)
         with whole(files.plot) as file:
             plot(history, file)
-        with beside(output) as part:
-            saved = part.with_name(part.name + SUFFIX)  # by which Keras knows what to write
-            model.save(saved)
-            with zipfile.ZipFile(saved, "a") as archive:
-                archive.writestr(ENTRY, told)
-            heads.write(_head(model, saved, output.name, about, start), files.head)
-            put(saved, output)
+        heads.write(_head(model, part, output.name, about, start), files.head)
+        put(part, output)
     except OSError as error:
         raise VggfeatError(f"{output}: cannot be written: {describe_os_error(error)}") from error
 
 
-def _head(model: Any, saved: Path, name: str, about: dict[str, Any], start: Start) -> heads.Head:
+def _head(model: Any, part: Path, name: str, about: dict[str, Any], start: Start) -> heads.Head:
     """The classes as a head on what the result, as `--weights`, gives up to its last layer."""
     settings = about["settings"]
-    made = formats.read(saved)
+    made = formats.read(part)
     kernel, bias = model.get_layer("predictions").get_weights()
-    source = made.source.replace(saved.name, name)
+    source = made.source.replace(part.name, name)
     recipe = Recipe(made.fingerprint, source, settings["layer"], Preprocessing())
     told = {name: about[name] for name in ("settings", "best")}
     return heads.Head(

@@ -5,6 +5,7 @@
       features.npy ...   of all pictures, for the start
       3.safetensors      what learns, as it was after epoch 3
       history.csv        the epochs that are done
+      result.keras       what has come of it, until it takes its place
 
 A file is written whole, and the history last: an epoch that it tells of can be gone on from.
 """
@@ -62,6 +63,11 @@ class Unfinished:
     def features(self) -> Path:
         """Where those of all pictures are to be."""
         return self.folder / "features.npy"
+
+    @property
+    def result(self) -> Path:
+        """Where the network is written before it takes its place."""
+        return self.folder / "result.keras"
 
     def keep(self, state: State, row: Row) -> None:
         """Let an epoch be done. Raises VggfeatError where it cannot be written."""
