@@ -12,6 +12,7 @@ from tests.cli.command import lines, vggfeat
 from tests.exports.headed import FC7, Case, headed
 from vggfeat import exports
 from vggfeat.cli import vggfeat as command
+from vggfeat.errors import UsageError
 from vggfeat.head.file import write
 from vggfeat.weights import formats
 from vggfeat.weights.canonical import Weights
@@ -155,3 +156,13 @@ def test_help_lists_every_form() -> None:
     text = vggfeat("weights", "export", "--help").stdout.decode()
     for name, form in exports.FORMS.items():
         assert f"  {name:<13}{form.suffixes[0]:<14}{form.about}\n" in text
+
+
+def test_what_it_is_made_of_is_not_replaced(narrow_file: Path, flowers: Path) -> None:
+    options = ["-w", str(narrow_file), "--head", str(flowers)]
+    for file in (flowers, narrow_file):
+        kept = file.read_bytes()
+        for args in (["weights", "export", "-f", "onnx", str(file)], ["freeze", "-o", str(file)]):
+            with pytest.raises(UsageError, match="it would be replaced while it is read"):
+                command.main([*args, *options], standalone_mode=False)
+        assert file.read_bytes() == kept

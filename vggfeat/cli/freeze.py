@@ -47,8 +47,9 @@ def freeze(
     from vggfeat.weights.made_by import made_by
 
     console = Console(quiet=quiet)
-    fitted = read(head) if head else None
     path = Path(output)
+    heads.check_apart(path, head, weights)
+    fitted = read(head) if head else None
     chosen = (
         made_by(fitted.recipe, weights, console, str(head))
         if fitted

@@ -30,6 +30,20 @@ def check(weights: Weights, head: Head) -> None:
         raise VggfeatError(f"the head was fitted on others: {other}: give those by --weights")
 
 
+def check_apart(output: Path, *read: str | None) -> None:
+    """See that an output replaces nothing that it is made of.
+
+    Args:
+        read: files of the head and the weights; None, or a name of the store's, for no file.
+
+    Raises:
+        UsageError: it would.
+    """
+    for name in read:
+        if name and output.exists() and Path(name).exists() and output.samefile(name):
+            raise UsageError(f"{output}: it would be replaced while it is read: choose another")
+
+
 def check_is_fc8(head: Head, form: str) -> None:
     """See that a head can stand in the place of fc8, where a form holds layers' numbers alone.
 

@@ -45,7 +45,7 @@ def from_csv(file: str | os.PathLike[str], paths: Sequence[str]) -> Labels:
     Raises:
         VggfeatError: the file cannot be read, is no list of paths and labels, or leaves a doubt.
     """
-    told = _told(file)
+    told = read(file)
     of_row = [""] * len(paths)
     open_rows: dict[int, str] = dict(enumerate(paths))
     open_told = dict(told)
@@ -123,8 +123,12 @@ def _ends(path: str) -> Iterator[str]:
     return (os.sep.join(parts[start:]) for start in range(len(parts)))
 
 
-def _told(file: str | os.PathLike[str]) -> dict[str, str]:
-    """Label by path, as the file has them; those without a label are left out."""
+def read(file: str | os.PathLike[str]) -> dict[str, str]:
+    """Label by path, as the file has them; those without a label are left out.
+
+    Raises:
+        VggfeatError: the file cannot be read, or is no list of paths and labels.
+    """
     try:
         with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as opened:
             text = opened.read()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 from vggfeat.errors import VggfeatError, describe_os_error
-from vggfeat.head import file, picture, report
-from vggfeat.head.data import Labelled, labelled
+from vggfeat.head import doubts, file, picture, report
+from vggfeat.head.data import labelled
 from vggfeat.head.fit import Fitted, fit, need_scikit_learn
+from vggfeat.head.labels import read
 from vggfeat.watcher import Watcher
 from vggfeat.whole import whole
 
@@ -57,10 +57,9 @@ def train(
     """
     watcher = watcher or Watcher()
     path = Path(output)
-    _need_libraries()
-    _check_free(path)
+    check(path, labels)
     data = labelled(features, labels, watcher.note)
-    for line in _doubts(data):
+    for line in doubts.of_contents(data) + ([] if labels else doubts.of_folders(data)):
         watcher.note(line)
     fitted = fit(
         data.vectors,
@@ -78,6 +77,19 @@ def train(
     )
     _write(told, path)
     return told
+
+
+def check(output: str | os.PathLike[str], labels: str | os.PathLike[str] | None = None) -> None:
+    """See that nothing stands in the way, before hours are spent.
+
+    Raises:
+        VggfeatError: a library is missing, no head can be written there, or the file of labels is
+            none.
+    """
+    _need_libraries()
+    _check_free(Path(output))
+    if labels is not None:
+        read(labels)
 
 
 def _write(told: Trained, path: Path) -> None:
@@ -101,7 +113,6 @@ def _write(told: Trained, path: Path) -> None:
 
 
 def _need_libraries() -> None:
-    """Before hours are spent."""
     need_scikit_learn()
     try:
         import matplotlib  # noqa: F401
@@ -122,20 +133,6 @@ def _check_free(path: Path) -> None:
         raise VggfeatError(f"{path}: cannot be written: {describe_os_error(error)}") from error
     if not path.parent.is_dir():
         raise VggfeatError(f"{path}: cannot be written: there is no folder {path.parent}")
-
-
-def _doubts(data: Labelled) -> list[str]:
-    """What is odd about the pictures, in words."""
-    names = defaultdict(set)
-    first: dict[str, str] = {}
-    for path, content, label in zip(data.paths, data.contents, data.labels, strict=True):
-        names[content].add(label)
-        first.setdefault(content, path)
-    torn = [content for content, labels in names.items() if len(labels) > 1]
-    if not torn:
-        return []
-    which = f"{first[torn[0]]} as {' and '.join(sorted(names[torn[0]]))}"
-    return [f"{len(torn):,} pictures are there under several labels, such as {which}"]
 
 
 class _Progress:

@@ -20,7 +20,7 @@ def made_by(
     watcher: Watcher,
     what: str,
 ) -> Weights:
-    """Those asked for, else those of the store that have the fingerprint. Nothing is fetched.
+    """Those asked for, else those of the store that have the fingerprint: no others are fetched.
 
     Args:
         recipe: of the features.

@@ -9,7 +9,7 @@ from vggfeat.cli.head.fit import fit
 from vggfeat.cli.head.predict import predict
 
 
-@click.group()
+@click.group(short_help="Fit a classifier of your own on features, and apply it.")
 def head() -> None:
     """Fit a classifier of your own on features, and apply it to pictures.
 

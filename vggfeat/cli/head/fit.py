@@ -39,8 +39,8 @@ Examples:
 )  # fmt: skip
 @weights_option
 @click.option(
-    "--layer", default="fc7", show_default=True, metavar="LAYER",
-    help="Of a FOLDER: which layer's output to stand on, such as pool5:avg.",
+    "--layer", metavar="LAYER",
+    help="Of a FOLDER: which layer's output to stand on, such as pool5:avg.  [default: fc7]",
 )  # fmt: skip
 @quiet_option
 @verbose_option
@@ -52,7 +52,7 @@ def fit(
     method: str,
     balanced: bool,
     weights: str | None,
-    layer: str,
+    layer: str | None,
     quiet: bool,
 ) -> int:
     """Fit a classifier on features: the new fc8.
@@ -63,6 +63,12 @@ def fit(
     it does on pictures that it has not seen. Needs pip install 'vggfeat[head]'.
     """
     pictures = Path(source).is_dir()
+    if not (pictures or labels or from_folders or Path(source).exists()):
+        raise click.UsageError(f"{source}: no such file or folder")
+    if not pictures and (weights or layer):
+        raise click.UsageError(
+            "-w and --layer are for a FOLDER of pictures: FEATURES are computed already"
+        )
     check(labels, from_folders=from_folders or (pictures and labels is None))
 
     from vggfeat.cli.console import Console
@@ -74,7 +80,9 @@ def fit(
     if pictures:
         from vggfeat.head.pictures import extracted
 
-        source, failed = extracted(source, output, weights=weights, layer=layer, watcher=console)
+        source, failed = extracted(
+            source, output, labels, weights=weights, layer=layer or "fc7", watcher=console
+        )
     done = train(source, output, labels, method=method, balanced=balanced, watcher=console)
     if not quiet:
         _, figures, folds = done.fitted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vggfeat.cli.options import quiet_option, verbose_option, weights_option
+from vggfeat.cli.options import made_by_option, quiet_option, verbose_option
 from vggfeat.cli.results import Results
 from vggfeat.errors import EXIT_DONE, EXIT_SOME_IMAGES_FAILED
 from vggfeat.sinks import STDOUT
@@ -34,7 +34,7 @@ Examples:
     help="Tell the K most probable classes.",
 )  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Add a column p_CLASS for each class.")
-@weights_option
+@made_by_option
 @click.option("-0", "--null", is_flag=True, help="Paths on stdin end in NUL (find -print0).")
 @quiet_option
 @verbose_option

@@ -7,7 +7,7 @@ import click
 from vggfeat.cli.options import quiet_option, verbose_option
 
 
-@click.command()
+@click.command(short_help="Fetch a published network and keep it in the store.")
 @click.argument(
     "name", type=click.Choice(["keras", "slim", "torchvision", "timm"]), default="keras"
 )

@@ -49,11 +49,13 @@ def export(file: str, form: str | None, weights: str | None, head: str | None, q
 
     from vggfeat import exports
     from vggfeat.cli.console import Console
+    from vggfeat.exports import heads
     from vggfeat.head.file import read
     from vggfeat.weights import chosen_for
     from vggfeat.weights.made_by import made_by
 
     path = Path(file)
+    heads.check_apart(path, head, weights)
     fitted = read(head) if head else None
     form = exports.check_place(path, form, fitted)
     console = Console(quiet=quiet)

@@ -7,7 +7,7 @@ import click
 from vggfeat.cli.options import input_options, verbose_option
 
 
-@click.command()
+@click.command(short_help="Say what a network is, and whose training.")
 @click.argument("weights", metavar="NAME|FILE")
 @input_options
 @verbose_option
@@ -39,7 +39,7 @@ def show(weights: str, channels: str | None, scale: str | None) -> None:
     canonical.check_intact(network)
 
 
-@click.command()
+@click.command(short_help="Prove a network from pixels to numbers.")
 @click.argument("weights", metavar="NAME|FILE")
 @input_options
 @verbose_option
