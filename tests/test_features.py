@@ -89,7 +89,9 @@ def test_what_is_no_npy_file_is_refused(output: Path) -> None:
 
 def test_another_file_is_refused_and_never_unpickled(output: Path) -> None:
     np.save(output, np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(VggfeatError, match=r"no \.npy file of vggfeat's \(it holds object"):
+    with pytest.raises(
+        VggfeatError, match=r"no \.npy file of vggfeat's, as it has to be \(it holds object"
+    ):
         load_features(output)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.preprocess import Preprocessing
 from vggfeat.recipe import Recipe
+from vggfeat.sinks.index import beside
 from vggfeat.sinks.published import Published, TornError, open_generation, output_of
 from vggfeat.sinks.rows import checksum
 from vggfeat.sinks.vectors import vectors_of
@@ -59,6 +60,8 @@ def open_features(path: str | os.PathLike[str]) -> Opened:
     """The same as `load_features`, with what the rows were made by. Raises as it does."""
     file = Path(os.path.realpath(path))
     output = output_of(file)
+    if not file.exists() and not beside(output).about.exists():
+        raise VggfeatError(f"{path}: no such file")
     try:
         listed, vectors = open_generation(output, lambda listed: _mapped(file, output, listed))
     except TornError as error:
@@ -88,6 +91,8 @@ def recipe_of(about: dict[str, Any], layer: int = 0) -> Recipe:
 
 def _mapped(file: Path, output: Path, listed: Published) -> NDArray[np.float32]:
     """The rows as `feats.json` tells of them."""
+    if (form := listed.about["format"]) != "npy":
+        raise VggfeatError(f"{file}: is {form}, and only .npy can be opened: extract to one")
     kind = vectors_of(output, listed.about)[_layer_in(file, listed.about)].kind
     try:
         # Not numpy.load, which opens the file twice: the second may be another one already.

@@ -181,3 +181,15 @@ def test_what_cannot_be_is_said(options: list[str], sentence: str) -> None:
         run("extract", "imgs", "-o", "f.npy", *options)
     assert caught.value.exit_code == 2
     assert there() == set()
+
+
+def test_behind_a_link_the_files_are_named_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    Path("f.npy").symlink_to(tmp_path / "real" / "g.npy")
+    Path("imgs/broken.jpg").write_text("no image")
+    *files, failed = run("extract", "imgs", "-o", "f.npy", *TWO, code=3).stderr.splitlines()[1:]
+    for line, name in zip(files, ("g.pool5.avg.npy", "g.fc7.npy"), strict=True):
+        assert line.startswith(f"vggfeat: {tmp_path}/real/{name}: ")
+        assert (tmp_path / "real" / name).is_file()
+    assert failed.endswith(f": see {tmp_path}/real/g.failed.csv")
+    assert (tmp_path / "real" / "g.failed.csv").is_file()

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from tests.cli.command import COMMAND
 from tests.cli.inside import run
 from tests.search import brute
 from vggfeat import Extractor, VggfeatError, extract, load_features
+from vggfeat.search import similar
+from vggfeat.search.gallery import Gallery
+from vggfeat.sources.files import LocalFile
 from vggfeat.weights import store
 from vggfeat.weights.formats import canonical
 
@@ -149,6 +153,26 @@ def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert title == "imgs/0.png"
     assert [line.split()[0] for line in lines] == ["1", "2", "3"]
     assert all(len(line) <= 26 for line in lines)
+
+
+@pytest.mark.usefixtures("folder")
+def test_queries_wait_for_others_as_far_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery = Gallery("feats.npy")
+    taken: list[str] = []
+
+    def asked() -> Iterator[LocalFile]:
+        for path in gallery.paths:
+            taken.append(path)
+            yield LocalFile(path)
+
+    expected = list(similar.similar(gallery, asked(), 2))
+    assert len(expected) == 6
+    monkeypatch.setattr(similar, "_BYTES_AT_ONCE", 3 * 4 * gallery.vectors[0].size)
+    taken.clear()
+    answers = similar.similar(gallery, asked(), 2)
+    first = next(answers)
+    assert len(taken) == 3
+    assert [first, *answers] == expected
 
 
 @pytest.mark.usefixtures("folder")

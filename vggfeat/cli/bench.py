@@ -9,7 +9,7 @@ from vggfeat.cli.options import verbose_option
 _SECONDS = 6.0  # for each engine, beside loading it
 
 
-@click.command()
+@click.command(short_help="Measure the engines on this machine.")
 @click.option(
     "-w", "--weights", default="random", show_default=True, metavar="NAME|FILE",
     help="Weights to run; speed does not depend on their numbers.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vggfeat.cli.options import quiet_option, verbose_option
+from vggfeat.cli.options import html_option, quiet_option, two_files, verbose_option
 from vggfeat.cli.results import FORMS, PATHS, Results
 from vggfeat.sinks import STDOUT
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vggfeat.cli.results import Record
     from vggfeat.search.gallery import Gallery
     from vggfeat.search.page import Picture
+    from vggfeat.search.spare import Spare
 
 Section = tuple[str, list["Record"]]
 
@@ -26,7 +27,7 @@ PAIRED = ("similarity", "path", "other")
 EPILOG = """\b
 Examples:
   vggfeat duplicates feats.npy --html duplicates.html
-  vggfeat duplicates feats.npy --threshold 0.999 --format paths -0 | xargs -0 rm --
+  vggfeat duplicates feats.npy --format paths -0 | xargs -0 rm -f --
 """
 
 
@@ -40,10 +41,10 @@ Examples:
 @click.option("-o", "--output", metavar="FILE", default=STDOUT, help="[default: stdout]")
 @click.option(
     "--format", "form", type=click.Choice(FORMS),
-    help="paths: those of all but the first of each group, one a line.  "
+    help="paths: of files that can go, all but the first of each group, one a line.  "
     "[default: table on a terminal, else CSV; in FILE by its name]",
 )  # fmt: skip
-@click.option("--html", metavar="FILE", help="Also write a page that shows them side by side.")
+@html_option
 @click.option("-0", "--null", is_flag=True, help="The lines of --format paths end in NUL.")
 @quiet_option
 @verbose_option
@@ -62,29 +63,41 @@ def duplicates(
     Those are the pictures of FEATURES, a file of extract's, whose vectors have a cosine of at least
     the threshold. A group begins with its first picture in the order of FEATURES, and all others of
     it are that similar to the first. A picture that is so to several firsts is with the earliest.
+
+    Paths are as extract was given them: relative ones begin where it ran. --format paths lists no
+    file that is missing, has changed since, or is the first one's own by another name.
     """
     if null and form != PATHS:
         raise click.UsageError("-0 is about --format paths: add it")
     if pairs and form == PATHS:
         raise click.UsageError("--format paths is about groups: leave --pairs out")
+    two_files(output, html)
 
     from vggfeat.cli.console import Console
     from vggfeat.search.gallery import Gallery
     from vggfeat.search.page import page
+    from vggfeat.search.spare import Spare
 
+    console = Console(quiet=quiet)
     gallery = Gallery(features)
     about = f"In {features}, by {gallery.recipe.layer}: a cosine of {threshold:g} or more."
     columns, shown = (PAIRED, PAIRED) if pairs else (GROUPED, GROUPED[1:])
     results = Results(output, form, columns, shown, b"\0" if null else b"\n")
+    spare = Spare(gallery)
     with (
         results.opened(),
         page(html, "Near duplicates", about) if html else contextlib.nullcontext() as pictures,
     ):
         find = _pairs if pairs else _groups
-        for title, records in find(gallery, threshold, Console(quiet=quiet)):
-            results.add(title, records[1:] if results.only_paths else records)
+        for title, records in find(gallery, threshold, console):
+            results.add(title, _spare(spare, records) if results.only_paths else records)
             if pictures:
                 pictures.add(_pictures(records))
+    if spare.withheld:
+        console.note(
+            f"pictures not listed: {spare.withheld:,}; they, or the first of their group, are not "
+            "at their path any more, or have changed (paths are relative to where extract ran)"
+        )
 
 
 def _groups(gallery: Gallery, threshold: float, console: Console) -> Iterator[Section]:
@@ -123,6 +136,10 @@ def _counting(console: Console, rows: int) -> Iterator[None]:
         yield
     finally:
         console.stop()
+
+
+def _spare(spare: Spare, records: list[Record]) -> list[Record]:
+    return [{"path": path} for path in spare.of([str(record["path"]) for record in records])]
 
 
 def _pictures(records: list[Record]) -> list[Picture]:

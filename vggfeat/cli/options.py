@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -47,6 +48,33 @@ def weights_option(command: F) -> F:
         help="A name in the store, a file, 'random', or 'keras', 'slim', 'torchvision', 'timm', "
         "which are fetched once.  [default: $VGGFEAT_WEIGHTS, else those in the store, else keras]",
     )(command)
+
+
+def made_by_option(command: F) -> F:
+    """`--weights`: those that features were made by, which are told by their numbers."""
+    return click.option(
+        "-w",
+        "--weights",
+        metavar="NAME|FILE",
+        help="The weights that those features were made by.  [default: the store is looked through "
+        "for them, then $VGGFEAT_WEIGHTS]",
+    )(command)
+
+
+def html_option(command: F) -> F:
+    """`--html`: a page beside the results at `--output`."""
+    return click.option(
+        "--html", metavar="FILE", help="Also write a page that shows them side by side."
+    )(command)
+
+
+def two_files(output: str, html: str | None) -> None:
+    """See that the results and their page do not go to the same file.
+
+    Raises click.UsageError.
+    """
+    if html is not None and os.path.realpath(html) == os.path.realpath(output):
+        raise click.UsageError("-o and --html name the same file: give each its own")
 
 
 def input_options(command: F) -> F:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vggfeat.cli.options import quiet_option, verbose_option, weights_option
+from vggfeat.cli.options import (
+    html_option,
+    made_by_option,
+    quiet_option,
+    two_files,
+    verbose_option,
+)
 from vggfeat.cli.results import FORMS, Results
 from vggfeat.errors import EXIT_DONE, EXIT_SOME_IMAGES_FAILED, VggfeatError
 from vggfeat.sinks import STDOUT
@@ -24,7 +30,7 @@ EPILOG = """\b
 Examples:
   vggfeat similar feats.npy cat.jpg
   vggfeat similar feats.npy ./new -k 3 --html new.html
-  find . -name '*.png' -print0 | vggfeat similar feats.npy -0 - -o similar.csv
+  find . -name '*.png' -print0 | vggfeat similar feats.npy -0 - -o near.csv
 """
 
 
@@ -35,13 +41,13 @@ Examples:
     "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
     help="How many pictures for each.",
 )  # fmt: skip
-@weights_option
+@made_by_option
 @click.option("-o", "--output", metavar="FILE", default=STDOUT, help="[default: stdout]")
 @click.option(
     "--format", "form", type=click.Choice(FORMS),
     help="[default: table on a terminal, else CSV; in FILE by its name]",
 )  # fmt: skip
-@click.option("--html", metavar="FILE", help="Also write a page that shows them side by side.")
+@html_option
 @click.option(
     "-0", "--null", is_flag=True, help="Paths end in NUL: those on stdin, and of --format paths."
 )
@@ -63,10 +69,12 @@ def similar(
     They are looked for in FEATURES, a file of extract's, for each PICTURE: a file, those of a
     folder, or - for a list of paths on stdin. Similarity is the cosine of the vectors: 1 for equal
     ones. A PICTURE that has a row in FEATURES needs no weights, and is not listed among its own
-    neighbours. Any other is computed as FEATURES was, by the same weights.
+    neighbours. Any other is computed as FEATURES was, by the same weights. Paths are as extract was
+    given them: relative ones begin where it ran.
     """
     if null and STDIN not in queries and form != "paths":
         raise click.UsageError("-0 is about a list on stdin, or --format paths: give one of them")
+    two_files(output, html)
 
     from vggfeat.cli.console import Console
     from vggfeat.outcome import Failure

@@ -22,7 +22,7 @@ Exit codes:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, short_help="Look through what extract wrote.")
 @click.argument("output", metavar="FILE")
 @click.option(
     "--against", metavar="INPUT", multiple=True,

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vggfeat.errors import VggfeatError
+from vggfeat.errors import ImageError, VggfeatError
 from vggfeat.features import open_features
 from vggfeat.search.cosine import RowNumbers
 from vggfeat.sinks import published
 from vggfeat.sources import ImageRef
+from vggfeat.sources.files import LocalFile
 
 _NO_ROWS = np.empty(0, np.int64)
 
@@ -58,9 +59,23 @@ class Gallery:
         rows = self.rows_at(image.name)
         if len(rows) and image.stamp() in (None, self._entries[rows[0]].stamp):
             return int(rows[0])
-        data = image.read().data
-        assert isinstance(data, bytes)
-        return self._by_content.get(hashlib.sha256(data).hexdigest())
+        return self._by_content.get(_content(image))
+
+    def unchanged(self, path: str) -> bool:
+        """Whether the file at the path of a row is there, and still what that row was made of."""
+        image = LocalFile(path)
+        entry = self._entries[self.rows_at(path)[0]]
+        try:
+            same_stamp: bool = image.stamp() == entry.stamp
+            return same_stamp or _content(image) == entry.sha256
+        except (OSError, ImageError, ValueError):  # ValueError: a NUL within the path
+            return False
+
+
+def _content(image: ImageRef) -> str:
+    data = image.read().data
+    assert isinstance(data, bytes)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _place(path: str) -> str:

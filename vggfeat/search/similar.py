@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -16,7 +17,9 @@ from vggfeat.search.queries import Vectors, WeightsLike
 from vggfeat.sources import ImageRef
 from vggfeat.watcher import Watcher
 
-_AT_ONCE = 1024  # queries for which the rows are read once
+# Queries for which the rows are read once: at the most, and in bytes of float32.
+_AT_ONCE = 1024
+_BYTES_AT_ONCE = 1 << 28
 
 
 class Answer(NamedTuple):
@@ -58,7 +61,9 @@ def similar(
     """
     vectors = Vectors(gallery, weights, watcher or Watcher())
     waiting = iter(queries)
-    while images := list(itertools.islice(waiting, _AT_ONCE)):
+    bytes_each = 4 * math.prod(gallery.vectors.shape[1:])
+    at_once = min(max(_BYTES_AT_ONCE // bytes_each, 1), _AT_ONCE)
+    while images := list(itertools.islice(waiting, at_once)):
         found = list(vectors.of(images))
         answers = _answers(gallery, [item for item in found if isinstance(item, Vector)], k)
         yield from (item if isinstance(item, Failure) else next(answers) for item in found)
