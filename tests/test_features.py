@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests import networks
+from tests.sinks.outputs import Run, rows
 from vggfeat import VggfeatError, extract, load_features
 from vggfeat.sinks import published
 
@@ -89,9 +90,7 @@ def test_what_is_no_npy_file_is_refused(output: Path) -> None:
 
 def test_another_file_is_refused_and_never_unpickled(output: Path) -> None:
     np.save(output, np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(
-        VggfeatError, match=r"no \.npy file of vggfeat's, as it has to be \(it holds object"
-    ):
+    with pytest.raises(VggfeatError, match=r"no \.npy file of vggfeat's \(it holds object"):
         load_features(output)
 
 
@@ -119,3 +118,9 @@ def test_while_a_run_publishes_it_waits(
             np.testing.assert_array_equal(vectors, np.load(expected / "f.npy"))
     thread.join()
     assert about["generation"] in seen
+
+
+def test_features_in_csv_are_told_to_be_csv(tmp_path: Path) -> None:
+    Run(tmp_path / "f.csv", rows([0, 1])).publish()
+    with pytest.raises(VggfeatError, match="f.csv: is csv, and only .npy can be opened"):
+        load_features(tmp_path / "f.csv")
