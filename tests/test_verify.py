@@ -248,7 +248,11 @@ def test_rows_cannot_be_computed_again_with_other_weights() -> None:
         verify("f.npy", recompute=1, weights=networks.weights(seed=5))
 
 
-def test_what_a_run_is_replacing_meanwhile_is_never_damaged() -> None:
+def test_what_a_run_is_replacing_meanwhile_is_never_damaged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(published, "_PATIENCE", 10)  # a busy disk may hold a run up
+
     def run_on_and_on() -> None:
         for number in range(20):
             put(f"imgs/{number % 12}.ppm", 100 + number)
