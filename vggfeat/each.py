@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vggfeat import pipeline
-from vggfeat.outcome import Failure, Row
+from vggfeat.outcome import Failure
 from vggfeat.sources import ImageRef
 
 if TYPE_CHECKING:
@@ -29,16 +28,8 @@ def each(extractor: Extractor, images: Iterable[ImageRef]) -> Iterator[Vector | 
     Raises:
         VggfeatError: the engine cannot go on.
     """
-    for outcomes in pipeline.run(
-        images,
-        extractor.preprocessing,
-        extractor.engine,
-        extractor.batch_size,
-        extractor.workers,
-        finish=extractor.finish,
-    ):
-        for outcome in outcomes:
-            if isinstance(outcome, Row):
-                yield Vector(outcome.name, np.asarray(outcome.features[0], np.float32))
-            elif isinstance(outcome, Failure):
-                yield outcome
+    for outcome in extractor.each(images):
+        if isinstance(outcome, Failure):
+            yield outcome
+        else:
+            yield Vector(outcome.name, np.asarray(outcome.features[0], np.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ from vggfeat import engines, pipeline
 from vggfeat.activations import parse_all
 from vggfeat.errors import ImageError
 from vggfeat.finish import Finish
-from vggfeat.outcome import FLOAT32, Failure, Row, Stamp
+from vggfeat.outcome import FLOAT32, Failure, Recognised, Row, Stamp
 from vggfeat.pipeline import check_counts
 from vggfeat.preprocess import ImageData, preprocessing
 from vggfeat.recipe import Recipe
@@ -79,12 +79,22 @@ class Extractor:
         self.engine = engines.create(engine, self.weights, self.activations, size)
 
     @classmethod
-    def of(cls, recipe: Recipe, weights: Weights) -> Extractor:
-        """What makes such features, in float32."""
+    def of(
+        cls,
+        recipe: Recipe,
+        weights: Weights,
+        layers: Sequence[str] = (),
+        *,
+        engine: str = "auto",
+        dtype: str = FLOAT32,
+    ) -> Extractor:
+        """What makes such features; of these layers, where it is more than the recipe's."""
         how = recipe.preprocessing
         return cls(
             weights,
-            recipe.layer,
+            layers or recipe.layer,
+            engine=engine,
+            dtype=dtype,
             resize=how.resize,
             size=how.size,
             fast_decode=how.fast_decode,
@@ -129,8 +139,24 @@ class Extractor:
             images = [images]  # type: ignore[list-item]
         refs = (_ref(number, image) for number, image in enumerate(images))  # type: ignore[arg-type]
         rows: list[list[NDArray[Any]]] = [[] for _ in self.activations]
+        for outcome in self.each(refs):
+            if isinstance(outcome, Failure):
+                raise ImageError(f"{outcome.name}: {outcome.reason}")
+            for column, features in zip(rows, outcome.features, strict=True):
+                column.append(features)
+        return self._by_layer(
+            np.stack(column) if column else np.empty((0, *shape), self.finish.dtype)
+            for column, shape in zip(rows, self.engine.shapes, strict=True)
+        )
+
+    def each(self, images: Iterable[ImageRef]) -> Iterator[Row | Failure]:
+        """What becomes of each image, in order, as batches are done; one that fails stops nothing.
+
+        Raises:
+            VggfeatError: the engine cannot go on.
+        """
         for outcomes in pipeline.run(
-            refs,
+            images,
             self.preprocessing,
             self.engine,
             self.batch_size,
@@ -138,15 +164,9 @@ class Extractor:
             finish=self.finish,
         ):
             for outcome in outcomes:
-                if isinstance(outcome, Failure):
-                    raise ImageError(f"{outcome.name}: {outcome.reason}")
-                if isinstance(outcome, Row):
-                    for column, features in zip(rows, outcome.features, strict=True):
-                        column.append(features)
-        return self._by_layer(
-            np.stack(column) if column else np.empty((0, *shape), self.finish.dtype)
-            for column, shape in zip(rows, self.engine.shapes, strict=True)
-        )
+                # No content is known beforehand, so none is recognised.
+                assert not isinstance(outcome, Recognised)
+                yield outcome
 
     def _by_layer(self, values: Iterable[Any]) -> Any:
         """One of each activation; alone where one layer was asked for, and not a list of one."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.preprocess import Preprocessing
 from vggfeat.recipe import Recipe
-from vggfeat.sinks.index import beside
+from vggfeat.sinks.index import Entry, beside
 from vggfeat.sinks.published import Published, TornError, open_generation, output_of
 from vggfeat.sinks.rows import checksum
 from vggfeat.sinks.vectors import vectors_of
@@ -39,11 +39,13 @@ class Opened(NamedTuple):
         vectors: float32 or float16 `[n,4096]`, or `[n,h,w,c]` of a map; memory-mapped.
         paths: the `n` paths, as they were given to `extract`.
         recipe: what a row was made by.
+        entries: what the index tells of each row.
     """
 
     vectors: NDArray[np.float32]
     paths: list[str]
     recipe: Recipe
+    entries: list[Entry]
 
 
 def load_features(path: str | os.PathLike[str]) -> Features:
@@ -52,8 +54,8 @@ def load_features(path: str | os.PathLike[str]) -> Features:
     Raises:
         VggfeatError: one of them is missing or damaged, or they do not belong together.
     """
-    vectors, paths, _ = open_features(path)
-    return Features(vectors, paths)
+    opened = open_features(path)
+    return Features(opened.vectors, opened.paths)
 
 
 def open_features(path: str | os.PathLike[str]) -> Opened:
@@ -69,7 +71,7 @@ def open_features(path: str | os.PathLike[str]) -> Opened:
     layer = _layer_in(file, listed.about)
     _check(path, vectors, listed, layer)
     names = [entry.name for entry in listed.entries]
-    return Opened(vectors, names, recipe_of(listed.about, layer))
+    return Opened(vectors, names, recipe_of(listed.about, layer), listed.entries)
 
 
 def recipe_of(about: dict[str, Any], layer: int = 0) -> Recipe:

@@ -75,16 +75,7 @@ def _extractor_of(about: dict[str, Any], weights: Weights) -> Extractor:
     )  # fmt: skip
     if why := difference(about, asked):
         raise VggfeatError(f"rows cannot be computed again: {why}; give --weights")
-    return Extractor(
-        weights,
-        layers,
-        engine=about["engine"],
-        resize=recipe.preprocessing.resize,
-        size=recipe.preprocessing.size,
-        fast_decode=recipe.preprocessing.fast_decode,
-        normalize=recipe.normalize,
-        dtype=about["dtype"],
-    )
+    return Extractor.of(recipe, weights, layers, engine=about["engine"], dtype=about["dtype"])
 
 
 def _worst(made: Sequence[Numbers], before: Sequence[Numbers], tolerance: float) -> float:

@@ -11,7 +11,7 @@ thirteen convolutions and fc6 over 7x7. The widths below are the published ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from vggfeat.errors import WeightsError
 
@@ -63,6 +63,12 @@ def _outputs() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 # What can be asked of a network, in its order, and the layers with weights that it takes.
 OUTPUTS: dict[str, tuple[str, ...]] = dict(_outputs())
+
+
+def last_output(layers: Collection[str]) -> str:
+    """The last output that such layers with weights reach up to: pool5 at the least."""
+    return [name for name, parts in OUTPUTS.items() if set(parts) <= set(layers)][-1]
+
 
 Shape = tuple[int, ...]
 

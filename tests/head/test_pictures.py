@@ -47,10 +47,10 @@ def test_features_are_computed_once_for_each_picture(here: Path, narrow_file: Pa
 
     Path("a").mkdir()
     assert again() == ("a/b.features.npy", 1)
-    before, paths, _ = open_features("a/b.features.npy")
+    before, paths, *_ = open_features("a/b.features.npy")
     Image.new("RGB", (9, 9)).save("imgs/tulips/2.png")
     assert again() == ("a/b.features.npy", 1)
-    after, more, recipe = open_features("a/b.features.npy")
+    after, more, recipe, _ = open_features("a/b.features.npy")
     assert paths == ["imgs/roses/0.png", "imgs/tulips/0.png"]
     assert more == [*paths, "imgs/tulips/2.png"]
     assert recipe.layer == "fc7"

@@ -57,21 +57,15 @@ def check_reaches(
         if lacking:
             raise WeightsError(
                 f"{activation.layer} cannot be computed: the weights ({weights.source}) hold no "
-                f"{' and no '.join(lacking)}; ask for --layer {_highest(weights)}, or give a file "
-                "with the fully connected layers, such as Keras' without 'notop' in its name "
-                "(vggfeat weights download)"
+                f"{' and no '.join(lacking)}; ask for --layer "
+                f"{vgg16.last_output(weights.layers)}, or give a file with the fully connected "
+                "layers, such as Keras' without 'notop' in its name (vggfeat weights download)"
             )
         if not activation.is_map and size < vgg16.SIZE:
             raise UsageError(
                 f"{activation.layer} takes images of {vgg16.SIZE} pixels at the least, not {size}: "
                 "ask for --layer pool5:avg, or a larger --size"
             )
-
-
-def _highest(weights: Weights) -> str:
-    """The last output that weights reach up to: pool5 at the least."""
-    reached = [name for name, parts in vgg16.OUTPUTS.items() if set(parts) <= set(weights.layers)]
-    return reached[-1]
 
 
 def auto() -> str:

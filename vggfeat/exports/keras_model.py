@@ -41,7 +41,8 @@ def write(weights: Weights, path: Path, head: Head | None = None) -> str:
     size = head.recipe.preprocessing.size if head else vgg16.SIZE
     with framework.device("cpu"), quietly():
         layers = Layers(weights, size=size, fc8="fc8" if head else PREDICTIONS)
-        x = _headed(layers, head) if head else layers.up_to(_last(weights))
+        last = Activation(vgg16.last_output(weights.layers))
+        x = _headed(layers, head) if head else layers.up_to(last)
         save(framework.Model(layers.images, x, name="vgg16"), path)
     return f"takes RGB pixels 0..255 [n,{size},{size},3], and subtracts the mean itself"
 
@@ -70,12 +71,6 @@ def _of_system(error: Exception) -> OSError | None:
     found = re.search(r"errno = (\d+)", str(error))
     number = int(found[1]) if found else getattr(error, "errno", None)
     return None if number is None else OSError(number, os.strerror(number))
-
-
-def _last(weights: Weights) -> Activation:
-    """The last output that the weights reach."""
-    reached = [name for name, parts in vgg16.OUTPUTS.items() if set(parts) <= set(weights.layers)]
-    return Activation(reached[-1])
 
 
 def _headed(layers: Layers, head: Head) -> Any:

@@ -95,7 +95,7 @@ def fit(start: Start, features: Path, settings: Settings) -> Fitted:
     Raises:
         VggfeatError: scikit-learn is not installed, or there are too few pictures.
     """
-    vectors, paths, recipe = open_features(features)
+    vectors, paths, recipe, _ = open_features(features)
     place = {path: row for row, path in enumerate(paths)}
 
     def rows(pictures: Sequence[Picture]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ from vggfeat.errors import VggfeatError
 from vggfeat.features import open_features
 from vggfeat.head import labels
 from vggfeat.recipe import Recipe
-from vggfeat.sinks import published
 
 
 class Labelled(NamedTuple):
@@ -48,8 +46,8 @@ def labelled(
     Raises:
         VggfeatError: one of the files cannot be read, or no row has a label.
     """
-    vectors, paths, recipe = open_features(features)
-    contents = _contents(features, paths)
+    vectors, paths, recipe, entries = open_features(features)
+    contents = [entry.sha256 for entry in entries]
     if labels_file is None:
         of_row, unknown = labels.from_folders(paths)
     else:
@@ -72,10 +70,3 @@ def labelled(
 def fingers(contents: Sequence[str]) -> NDArray[np.uint64]:
     """The first eight bytes of each sha256, as a big-endian number: uint64 `[n]`."""
     return np.array([int(sha256[:16], 16) for sha256 in contents], np.uint64)
-
-
-def _contents(features: str | os.PathLike[str], paths: Sequence[str]) -> list[str]:
-    listed = published.read(published.output_of(Path(os.path.realpath(features))))
-    if listed is None or [entry.name for entry in listed.entries] != paths:
-        raise VggfeatError(f"{features}: it was replaced while it was read: try again")
-    return [entry.sha256 for entry in listed.entries]

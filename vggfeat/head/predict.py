@@ -81,7 +81,7 @@ def predict(
 
 
 def _of_features(head: Head, name: str) -> Predictions:
-    vectors, paths, recipe = open_features(name)
+    vectors, paths, recipe, _ = open_features(name)
     head.check(recipe, name)
     rows = (row for block in probabilities(head, vectors) for row in block)
     return Predictions(len(paths), map(Prediction, paths, rows))

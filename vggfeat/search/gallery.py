@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 
-from vggfeat.errors import ImageError, VggfeatError
+from vggfeat.errors import ImageError
 from vggfeat.features import open_features
 from vggfeat.search.cosine import RowNumbers
-from vggfeat.sinks import published
 from vggfeat.sources import ImageRef
 from vggfeat.sources.files import LocalFile
 
@@ -34,12 +32,8 @@ class Gallery:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.vectors, self.paths, self.recipe = open_features(path)
-        listed = published.read(published.output_of(Path(os.path.realpath(path))))
-        if listed is None or [entry.name for entry in listed.entries] != self.paths:
-            raise VggfeatError(f"{path}: it was replaced while it was read: start again")
-        self._entries = listed.entries
-        self._by_content = {entry.sha256: row for row, entry in enumerate(listed.entries)}
+        self.vectors, self.paths, self.recipe, self._entries = open_features(path)
+        self._by_content = {entry.sha256: row for row, entry in enumerate(self._entries)}
         by_place = defaultdict(list)
         for row, name in enumerate(self.paths):
             by_place[_place(name)].append(row)

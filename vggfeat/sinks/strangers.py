@@ -50,19 +50,25 @@ def check_free(output: Path, form: str, layers: Sequence[str]) -> None:
         strangers = [path for path in files if path.exists() and path.name not in ours]
         if about is None:
             strangers.insert(0, about_path)
-        if about is not None and about.get("output") != output.name:
-            raise VggfeatError(
-                f"{output}: {about_path.name} beside it belongs to {about.get('output')}; "
-                "choose a name that differs before the dot"
-            )
-        if about is not None and about.get("format") != form:
-            raise VggfeatError(
-                f"{output}: is {about.get('format')} there: add --format {about.get('format')}, or "
-                "choose another -o"
-            )
+        else:
+            _check_same(output, form, about_path, about)
     if strangers:
         raise VggfeatError(
             f"{strangers[0]}: {_whose(strangers[0])}, so it is not replaced: move it away or "
+            "choose another -o"
+        )
+
+
+def _check_same(output: Path, form: str, about_path: Path, about: dict[str, Any]) -> None:
+    """See that what is told of is this output, in this form. Raises VggfeatError."""
+    if about.get("output") != output.name:
+        raise VggfeatError(
+            f"{output}: {about_path.name} beside it belongs to {about.get('output')}; "
+            "choose a name that differs before the dot"
+        )
+    if about.get("format") != form:
+        raise VggfeatError(
+            f"{output}: is {about.get('format')} there: add --format {about.get('format')}, or "
             "choose another -o"
         )
 
