@@ -6,6 +6,7 @@ PYTEST ?=
 TORTURE ?=
 BENCH ?=
 # PyPI's torch for Linux brings CUDA along, some gigabytes: make bench PEERS='...' leaves it out.
+# It gets an environment of its own, as its CUDA libraries would overwrite TensorFlow's.
 PEERS ?= tensorflow onnx onnxruntime openvino torch==2.13.0
 
 # What tests ask besides, where it can be installed: make frameworks TORCH= takes the newest.
@@ -22,7 +23,8 @@ help:
 	@echo "make test                 run the tests; PYTEST='-k name' picks some"
 	@echo "make torture              kill runs a thousand times, a minute or two; TORTURE=--help tells more"
 	@echo "make frameworks           install PyTorch for those tests that ask it (may take gigabytes)"
-	@echo "make bench                measure vggfeat beside its peers; BENCH=--help tells more"
+	@echo "make bench                measure vggfeat beside its peers; BENCH=--help tells more,"
+	@echo "                          BENCH='--tables 6' measures it on a GPU in some five minutes"
 	@echo "make lint                 check style (ruff) and types (mypy)"
 	@echo "make format               put the code into the one style"
 	@echo "make clean                remove what the others have made"
@@ -84,7 +86,13 @@ clean:
 	@mkdir -p .bench
 	$(PYTHON) -m venv .bench/venv
 	.bench/venv/bin/python -m pip install --quiet --editable . matplotlib
+	$(PYTHON) -m venv .bench/torch
+	.bench/torch/bin/python -m pip install --quiet --editable .
 	@for peer in $(PEERS); do \
-	.bench/venv/bin/python -m pip install --quiet "$$peer" \
+	case "$$peer" in torch*) home=.bench/torch;; *) home=.bench/venv;; esac; \
+	$$home/bin/python -m pip install --quiet "$$peer" \
 	|| echo "$$peer cannot be installed here: the report will say so"; done
+	@if .bench/venv/bin/python -c "from vggfeat.engines import gpu; exit(not gpu.cards())"; then \
+	.bench/venv/bin/python -m pip install --quiet --editable '.[cuda]' \
+	|| echo "TensorFlow's CUDA libraries cannot be installed here"; fi
 	@touch $@

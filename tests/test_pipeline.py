@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import io
+import itertools
 import os
 import threading
 import time
@@ -55,9 +56,9 @@ class MeanEngine:
     shapes = ((1,),)
     batch_size = 4
 
-    def __init__(self, batches_in_flight: int = 1, minimum: int = 1) -> None:
+    def __init__(self, batches_in_flight: int = 1, device: str = "CPU") -> None:
         self.batches_in_flight = batches_in_flight
-        self.minimum = minimum
+        self.devices = (device,)
         self.sizes: list[int] = []
         self.prepared = 0
         self.lock = threading.Lock()
@@ -66,9 +67,6 @@ class MeanEngine:
         with self.lock:
             self.prepared += 1
         return (np.array(image.mean()),)
-
-    def padded_rows(self, rows: int, batch_size: int) -> int:
-        return max(rows, self.minimum)
 
     def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         (means,) = batch
@@ -100,11 +98,10 @@ def run(images: Any, engine: Any, batch_size: int = 4) -> list[Outcome]:
     images=st.lists(st.none() | st.integers(0, 255), max_size=40),
     batch_size=st.integers(1, 9),
     in_flight=st.integers(1, 3),
-    minimum=st.integers(1, 4),
 )
 @settings(max_examples=60, deadline=None)
 def test_one_outcome_an_image_in_the_order_of_the_images(
-    images: list[int | None], batch_size: int, in_flight: int, minimum: int
+    images: list[int | None], batch_size: int, in_flight: int
 ) -> None:
     refs = [
         Grey(str(number), 0, OSError(5, "Input/output error"))
@@ -112,7 +109,7 @@ def test_one_outcome_an_image_in_the_order_of_the_images(
         else Grey(str(number), value)
         for number, value in enumerate(images)
     ]
-    outcomes = run(refs, MeanEngine(in_flight, minimum), batch_size)
+    outcomes = run(refs, MeanEngine(in_flight), batch_size)
     assert [outcome.name for outcome in outcomes] == [ref.name for ref in refs]
     for outcome, value in zip(outcomes, images, strict=True):
         if value is None:
@@ -211,7 +208,7 @@ def test_a_decoder_that_does_not_end_costs_its_image(monkeypatch: pytest.MonkeyP
 def test_a_row_holds_each_activation_finished() -> None:
     images = [Grey("a", 3), Grey("b", 0), Grey("c", 4)]
     finish = Finish("l2", "float16")
-    (batch,) = pipeline.run(images, Preprocessing(), TwoEngine(minimum=5), finish=finish)
+    (batch,) = pipeline.run(images, Preprocessing(), TwoEngine(), finish=finish)
     found = [[features.tolist() for features in row.features] for row in batch]  # type: ignore[union-attr]
     half = float(np.float16(0.5**0.5))
     assert found == [[[1], [[half, -half]]], [[0], [[0, 0]]], [[1], [[half, -half]]]]
@@ -223,12 +220,6 @@ def test_failures_do_not_make_batches_smaller() -> None:
     bad = ImageError("bad")
     run([Grey(str(i), 1, bad if i % 3 == 0 else None) for i in range(12)], engine, 4)
     assert engine.sizes == [4, 4]
-
-
-def test_a_batch_is_padded_as_the_engine_asks_and_cut_again() -> None:
-    engine = MeanEngine(minimum=3)
-    assert len(run([Grey("a", 9)], engine)) == 1
-    assert engine.sizes == [3]
 
 
 @pytest.mark.parametrize(
@@ -284,6 +275,50 @@ def test_two_batches_are_computed_side_by_side_where_the_engine_can() -> None:
 
     engine.batch_stage = meet  # type: ignore[method-assign]
     assert len(run([Grey(str(i), i) for i in range(8)], engine)) == 8
+
+
+def written_slowly(engine: MeanEngine, images: int) -> Iterator[list[str]]:
+    """The names of the images that are written together."""
+    for outcomes in pipeline.run(
+        [Grey(str(i), i) for i in range(images)], Preprocessing(), engine, batch_size=1
+    ):
+        time.sleep(0.02)
+        yield [outcome.name for outcome in outcomes]
+
+
+def test_batches_that_are_done_while_others_are_written_are_written_together() -> None:
+    writes = list(written_slowly(MeanEngine(2, "GPU 0"), 40))
+    assert list(itertools.chain(*writes)) == [str(i) for i in range(40)]
+    assert len(writes) < 20
+
+
+def test_what_processors_compute_is_written_batch_by_batch() -> None:
+    writes = list(written_slowly(MeanEngine(2), 8))
+    assert writes == [[str(i)] for i in range(8)]
+
+
+def test_a_card_goes_on_while_the_disk_is_slow() -> None:
+    engine = MeanEngine(2, "GPU 0")
+    computed = []
+    for _ in written_slowly(engine, 60):
+        computed.append(len(engine.sizes))
+    meanwhile = [after - before for before, after in itertools.pairwise(computed)]
+    assert max(meanwhile) > engine.batches_in_flight + 1
+
+
+def test_what_was_computed_before_a_fault_is_written() -> None:
+    engine = MeanEngine(2, "GPU 0")
+
+    def breaks(batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        if batch[0][0] >= 30:
+            raise VggfeatError("the engine is broken")
+        return MeanEngine.batch_stage(engine, batch)
+
+    engine.batch_stage = breaks  # type: ignore[method-assign]
+    written: list[str] = []
+    with pytest.raises(VggfeatError, match="the engine is broken"):
+        written.extend(name for names in written_slowly(engine, 40) for name in names)
+    assert written == [str(i) for i in range(30)]
 
 
 def test_a_fault_of_the_engine_ends_the_run() -> None:

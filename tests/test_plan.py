@@ -186,3 +186,20 @@ def test_images_that_have_a_row_and_fail_this_time_would_be_lost_too() -> None:
     assert made.lost() == set()
     done = [bad("a"), Kept(entry("c"), False, 0), bad("new")]
     assert made.lost(done) == {"a"}
+
+
+class Distant(NamedTuple):
+    """An image that must not be asked for its stamp."""
+
+    name: str
+
+    def stamp(self) -> Stamp | None:
+        raise AssertionError("it costs as much as a file")
+
+    def read(self) -> Source:
+        raise AssertionError("it is not to be read")
+
+
+def test_stamps_are_asked_for_only_where_they_tell_something() -> None:
+    images = [Picture("a"), Distant("b"), Distant("c")]
+    assert list(plan(entry("a")).unknown(images)) == images[1:]

@@ -124,11 +124,11 @@ def test_another_training_is_compared_between_the_engines_only() -> None:
 def test_an_engine_that_computes_something_else_is_named() -> None:
     create = engines.create
 
-    def crooked(name: str, weights: Weights, *asked: Any) -> engines.Engine:
+    def crooked(name: str, weights: Weights, *asked: Any, **how: Any) -> engines.Engine:
         if name == "tensorflow":
             bias = weights.tensors["conv3_1/bias"] + np.float32(0.5)
             weights = replace(weights, tensors={**weights.tensors, "conv3_1/bias": bias})
-        return create(name, weights, *asked)
+        return create(name, weights, *asked, **how)
 
     with (
         mock.patch.object(engines, "create", crooked),

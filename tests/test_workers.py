@@ -128,6 +128,24 @@ def test_a_task_that_does_not_compute_is_not_overdue(workers: Workers) -> None:
     assert workers.submit(wait, 5 * LIMIT, overdue).result(20) == "done"
 
 
+def test_without_a_limit_nothing_is_given_up_and_nothing_watches() -> None:
+    before = set(threading.enumerate())
+    pool = Workers(1, name="unlimited")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def task(item: object) -> object:
+        begun.set()
+        go_on.wait(20)
+        return item
+
+    future = pool.submit(task, "done")
+    assert begun.wait(20)
+    assert set(threading.enumerate()) - before == threads("unlimited")
+    go_on.set()
+    assert future.result(20) == "done"
+    pool.shutdown()
+
+
 def test_many_short_tasks_are_no_long_one(workers: Workers) -> None:
     def short(item: int) -> str:
         begin = time.thread_time()

@@ -12,6 +12,7 @@ from pathlib import Path
 from vggfeat import sinks
 from vggfeat.errors import VggfeatError
 from vggfeat.outcome import Failure, Outcome, Row, Stamp
+from vggfeat.pace import Pace
 from vggfeat.plan import AS_GOOD, MOVED, Plan, refused
 from vggfeat.report import Report
 from vggfeat.sinks.index import Entry
@@ -33,6 +34,7 @@ class Extraction:
         watcher: told how it goes.
         versions: of the programs that take part.
         strict: end at the first image that fails.
+        pace: of what computes; None where nobody measures it.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Extraction:
         versions: dict[str, str],
         *,
         strict: bool,
+        pace: Pace | None = None,
     ) -> None:
         self._images = images
         self._sink = sink
         self._watcher = watcher
         self._versions = versions
         self._strict = strict
+        self._pace = pace or Pace()
         self._plan = Plan(sink.known, strict=strict)
         self._computed = 0
 
@@ -97,6 +101,7 @@ class Extraction:
             for failure in failures:
                 self._watcher.failed(failure)
             self._computed += sum(isinstance(outcome, Row) for outcome in outcomes)
+            self._watcher.limited(self._pace.limit)
             self._watcher.advance(len(outcomes))
         return done
 
@@ -140,6 +145,8 @@ class Extraction:
             dtype="",
             seconds=seconds,
             skipped=str(self._images.skipped),
+            devices=self._pace.devices,
+            limited_by=self._pace.whole().limit(),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -38,8 +39,10 @@ class Extractor:
         layer: what to compute, as `--layer` takes it: `fc7`, `conv5_3:linear`, `pool5:avg` ...,
             or several of them, which are computed in one pass, each once, in the network's order.
         engine: `auto`, `ncnn` or `tensorflow`.
-        batch_size: images computed at once; None for what serves the engine best. It changes
-            speed and memory, not the vectors.
+        precision: what the network is computed in: `float32`, `tf32`, `bfloat16` or `float16`.
+        devices: `all` GPUs, or their numbers: `0,1`. One that fails is dropped with a warning.
+        batch_size: images that an engine or GPU computes at once; None for what serves it best.
+            It changes speed and memory, not the vectors.
         workers: threads that decode; None for as many as there are processors to use.
         resize: length of the smaller side before the center is cut out, in pixels; None for 256
             in proportion to the size.
@@ -60,6 +63,8 @@ class Extractor:
         layer: str | Sequence[str] = "fc7",
         *,
         engine: str = "auto",
+        precision: str = "float32",
+        devices: str | Sequence[int] = "all",
         batch_size: int | None = None,
         workers: int | None = None,
         resize: int | None = None,
@@ -76,7 +81,10 @@ class Extractor:
         self.weights = choose(weights)
         self.batch_size = batch_size
         self.workers = workers
-        self.engine = engines.create(engine, self.weights, self.activations, size)
+        self.engine = engines.create(
+            engine, self.weights, self.activations, size,
+            precision=precision, devices=devices, batch_size=batch_size, note=_warn,
+        )  # fmt: skip
 
     @classmethod
     def of(
@@ -86,6 +94,7 @@ class Extractor:
         layers: Sequence[str] = (),
         *,
         engine: str = "auto",
+        precision: str = "float32",
         dtype: str = FLOAT32,
     ) -> Extractor:
         """What makes such features; of these layers, where it is more than the recipe's."""
@@ -94,6 +103,7 @@ class Extractor:
             weights,
             layers or recipe.layer,
             engine=engine,
+            precision=precision,
             dtype=dtype,
             resize=how.resize,
             size=how.size,
@@ -174,6 +184,10 @@ class Extractor:
             (alone,) = values
             return alone
         return dict(zip(map(str, self.activations), values, strict=True))
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
 
 
 class _InMemory(NamedTuple):

@@ -36,6 +36,8 @@ class Report(NamedTuple):
         dtype: of the features.
         seconds: from the first image to the last row, without loading weights and engine.
         skipped: what was passed over in folders, in words.
+        devices: that have computed: `CPU`, or the GPUs; none where nothing was computed.
+        limited_by: which of `pace.STAGES` held it up; None where nothing was computed.
     """
 
     output: str
@@ -48,6 +50,8 @@ class Report(NamedTuple):
     dtype: str
     seconds: float
     skipped: str
+    devices: tuple[str, ...] = ()
+    limited_by: str | None = None
 
     @property
     def kept(self) -> int:
@@ -58,7 +62,7 @@ class Report(NamedTuple):
         self, started: datetime, versions: dict[str, str], before: list[dict[str, Any]]
     ) -> dict[str, Any]:
         """What `feats.json` tells of a run that began then, and of the last ones before it."""
-        run = {
+        run: dict[str, Any] = {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 3),
             "computed": self.computed,
@@ -69,6 +73,8 @@ class Report(NamedTuple):
             "images_per_second": round(self.computed / max(self.seconds, 1e-6), 2),
             "versions": versions,
         }
+        if self.limited_by:
+            run |= {"devices": list(self.devices), "limited_by": self.limited_by}
         return {
             "rows": self.rows,
             "failed": self.failed,

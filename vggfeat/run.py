@@ -8,10 +8,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from vggfeat import activations, engines, pipeline, sinks
+from vggfeat.engines import gpu
 from vggfeat.errors import UsageError
 from vggfeat.extraction import Extraction, no_images
 from vggfeat.finish import Finish
 from vggfeat.outcome import Outcome
+from vggfeat.pace import Pace
 from vggfeat.preprocess import preprocessing
 from vggfeat.report import Report, Written
 from vggfeat.settings import settings
@@ -37,6 +39,8 @@ def extract(
     normalize: str | None = None,
     dtype: str = "float32",
     engine: str = "auto",
+    precision: str = "float32",
+    devices: str | Sequence[int] = "all",
     batch_size: int | None = None,
     workers: int | None = None,
     resize: int | None = None,
@@ -66,8 +70,10 @@ def extract(
         normalize: `l2` for rows of length one.
         dtype: `float32` or `float16`.
         engine: `auto`, `ncnn` or `tensorflow`.
-        batch_size: images computed at once; None for what serves the engine best. It changes
-            speed and memory, not the vectors.
+        precision: `float32`, `tf32`, `bfloat16` or `float16`: what the network is computed in.
+        devices: `all` GPUs, or their numbers: `0,1`.
+        batch_size: images that an engine or GPU computes at once; None for what serves it best.
+            It changes speed and memory, not the vectors.
         workers: threads that decode; None for as many as there are processors to use.
         resize: length of the smaller side before the central square is cut out, in pixels; None
             for 256, or as much more as the size is larger than 224.
@@ -104,8 +110,13 @@ def extract(
         if images.total == 0:
             raise no_images(images)
         chosen = chosen_for(watcher, weights)
-        computing = engines.resolve(engine, chosen, asked, size)
-        made = settings(form, asked, prepared, computing, chosen, normalize=normalize, dtype=dtype)
+        computing = engines.resolve(
+            engine, chosen, asked, size, precision=precision, devices=devices
+        )
+        made = settings(
+            form, asked, prepared, computing, chosen,
+            precision=precision, normalize=normalize, dtype=dtype,
+        )  # fmt: skip
         shapes = [tuple(told["shape"]) for told in made["layers"]]
         sink: sinks.Sink = (
             FileSink(target, made, fresh=fresh, on_note=watcher.note)
@@ -114,15 +125,21 @@ def extract(
         )
 
         def compute(unknown: Iterable[ImageRef], suspects: Suspects) -> Iterator[list[Outcome]]:
-            built = engines.create(computing, chosen, asked, size)
-            if engine == "auto" and not engines.is_best(computing):
+            built = engines.create(
+                computing, chosen, asked, size,
+                precision=precision, devices=devices, batch_size=batch_size, note=watcher.note,
+            )  # fmt: skip
+            if engine != "ncnn" and (why := gpu.why_not()):
+                watcher.note(why)
+            elif engine == "auto" and not gpu.usable() and "ncnn" not in engines.installed():
                 watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
             return pipeline.run(
-                unknown, prepared, built, batch_size, workers, sink.contents, suspects, finish
+                unknown, prepared, built, batch_size, workers, sink.contents, suspects, finish, pace
             )
 
         versions = {"vggfeat": made["vggfeat"], **made["versions"]}
-        run = Extraction(images, sink, watcher, versions, strict=strict)
+        pace = Pace()
+        run = Extraction(images, sink, watcher, versions, strict=strict, pace=pace)
         report = run.foresee() if dry_run else run.carry_out(compute, target)
         files = file_names(target, layers) if target else [sinks.STDOUT]
         written = map(Written, layers, files, shapes)

@@ -22,6 +22,7 @@ def settings(
     engine: str,
     weights: Weights,
     *,
+    precision: str = "float32",
     normalize: str | None = None,
     dtype: str = "float32",
 ) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def settings(
             "mean": [round(float(value), 3) for value in weights.tensors["mean"]],
         },
         "engine": engine,
-        "precision": "float32",
+        "precision": precision,
         "versions": _versions(engine),
     }
 

@@ -26,6 +26,9 @@ class Watcher:
     def advance(self, images: int) -> None:
         """More images are done, failed ones included."""
 
+    def limited(self, by: str | None) -> None:
+        """Which of `pace.STAGES` holds up the run at present; None until it is known."""
+
     def failed(self, failure: Failure) -> None:
         """One image could not become a vector."""
 

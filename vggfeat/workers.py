@@ -29,21 +29,21 @@ B = TypeVar("B")
 _LOOK_EVERY = 1.0  # seconds
 _PATIENCE_AT_EXIT = 5.0  # seconds, for tasks that are running
 _LOWEST_PRIORITY = 19
+_NEVER = threading.TIMEOUT_MAX
 
 
 class Workers:
     """A pool of threads, started as tasks come.
 
     Args:
-        count: threads at the most, those not counted that hang in a task given up.
-        limit: seconds of CPU time that a task may take of its thread; seconds as such where the
-            system does not tell. CPU time, because a process that is stopped, a machine that is
-            suspended or busy with other things, must not make tasks fail.
+        count: threads at the most, those not counted that hang in a task given up. It may be set.
+        limit: seconds of CPU time that a task may take, which do not pass while the process is
+            stopped or the machine busy; seconds as such where the system does not tell.
         name: of the threads.
     """
 
-    def __init__(self, count: int, limit: float, name: str = "worker") -> None:
-        self._count = count
+    def __init__(self, count: int, limit: float = _NEVER, name: str = "worker") -> None:
+        self.count = count
         self._limit = limit
         self._names = (f"{name}_{number}" for number in itertools.count())
         self._waiting: SimpleQueue[_Task | None] = SimpleQueue()
@@ -53,7 +53,9 @@ class Workers:
         self._watched = False
         self._closed = False
 
-    def submit(self, function: Callable[[A], B], item: A, overdue: Callable[[A], B]) -> Future[B]:
+    def submit(
+        self, function: Callable[[A], B], item: A, overdue: Callable[[A], B] | None = None
+    ) -> Future[B]:
         """Have `function(item)` computed; if that is given up, the result is `overdue(item)`.
 
         Whatever either raises, BaseExceptions too, is in the future.
@@ -61,7 +63,7 @@ class Workers:
         Raises:
             VggfeatError: the system gives no thread.
         """
-        task = _Task(function, item, overdue, Future())
+        task = _Task(function, item, overdue or function, Future())
         with self._lock:
             if self._closed:
                 raise RuntimeError("a task after the shutdown")
@@ -90,11 +92,11 @@ class Workers:
     def _start_missing(self) -> None:
         if self._closed:
             return
-        if len(self._threads) < min(self._count, self._unfinished):
+        if len(self._threads) < min(self.count, self._unfinished):
             worker = _Worker(next(self._names), self._waiting, self._finished)
             if _started(worker):
                 self._threads.add(worker)
-        if not self._watched:
+        if self._limit < _NEVER and not self._watched:
             self._watched = _started(threading.Thread(target=self._watch, daemon=True))
 
     def _finished(self) -> None:

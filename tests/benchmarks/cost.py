@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.benchmarks import machine
 from tests.benchmarks.folder import Folder
+from tests.benchmarks.measured import cores
 from tests.benchmarks.photographs import add
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.process import FailedError, run
@@ -29,7 +30,3 @@ def measure(folder: Folder, plan: Plan) -> Table:
         print(f"{count} photographs, {cores(len(cpus))}: {told}", flush=True)
         rows.append(row)
     return Table(rows)
-
-
-def cores(number: int) -> str:
-    return "1 core" if number == 1 else f"{number} cores"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.cost import cores
+from tests.benchmarks.measured import cores
 from tests.benchmarks.results import Results, Row
 
 OURS, OTHERS = "#c2410c", "#94a3b8"
@@ -15,6 +15,17 @@ PANELS = {"network": "network alone", "many": "photographs, whole process"}
 
 def write(results: Results, folder: Path) -> None:
     """Draw what was measured."""
+    panels = {name: _measured(results, name) for name in PANELS}
+    cost = _measured(results, "cost")
+    if any(panels.values()) or cost:
+        _style()
+    if any(panels.values()):
+        _rates(panels, folder / "rates.svg")
+    if cost:
+        _cost(cost, folder / "cost.svg")
+
+
+def _style() -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -26,11 +37,6 @@ def write(results: Results, folder: Path) -> None:
             "figure.constrained_layout.use": True,
         }
     )
-    panels = {name: _measured(results, name) for name in PANELS}
-    if any(panels.values()):
-        _rates(panels, folder / "rates.svg")
-    if rows := _measured(results, "cost"):
-        _cost(rows, folder / "cost.svg")
 
 
 def _rates(panels: dict[str, list[Row]], path: Path) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from importlib import metadata
 from pathlib import Path
+
+from tests.benchmarks.programs import TORCH_HOME
+from vggfeat.engines import gpu
 
 PACKAGES = (
     "vggfeat",
@@ -15,6 +19,8 @@ PACKAGES = (
     "onnxruntime",
     "openvino",
     "torch",
+    "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13",
     "numpy",
     "pillow",
 )
@@ -29,6 +35,7 @@ def describe() -> dict[str, object]:
         "memory": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "cards": [f"{card.name} with {card.total / 2**30:.0f} GiB" for card in gpu.cards()],
         "versions": {name: version for name in PACKAGES if (version := _version(name))},
     }
 
@@ -72,7 +79,7 @@ def _processor() -> str:
 
 
 def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    """In this environment, or in PyTorch's own."""
+    paths = [*sys.path, *map(str, TORCH_HOME.glob("lib/python*/site-packages"))]
+    found = metadata.distributions(name=package, path=paths)
+    return next((distribution.version for distribution in found), None)

@@ -37,7 +37,7 @@ def measure(
                     row.single.append(_run(way, folder, kind, 1).seconds)
                 output = folder.fresh_output(f"{kind} {way.name}")
                 done = _run(way, folder, kind, count, output)
-                row.error = _error(way, folder, kind, output, count)
+                row.error = error_of(output, count, pixels_file(folder, kind, way.pixels))
             except FailedError as error:
                 row.failed = str(error)
                 print(f"{what}: {error}", flush=True)
@@ -77,10 +77,10 @@ def _run(way: Way, folder: Folder, kind: str, count: int, output: Path | None = 
     return run(command, vectors=output if way.engine else None)
 
 
-def _error(way: Way, folder: Folder, kind: str, output: Path, count: int) -> float:
+def error_of(output: Path, count: int, pixels: Path) -> float:
     """Against float64 on the same pixels; of what is missing, a FailedError."""
     vectors = np.load(output, mmap_mode="r")
     if vectors.shape != (count, 4096):
         raise FailedError(f"it wrote {vectors.shape} of {count} photographs")
-    expected = np.load(reference_file(pixels_file(folder, kind, way.pixels)))
+    expected = np.load(reference_file(pixels))
     return relative_error(vectors[: len(expected)], expected)

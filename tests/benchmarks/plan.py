@@ -17,6 +17,10 @@ class Plan:
         cost_all: numbers of photographs on all cores.
         cost_one: the same on one core; fewer, because they take twice as long.
         csv_rounds: rounds of CSV against .npy, on `many` photographs.
+        gpu_rounds: rounds of the network on a GPU, of so many batches as take `gpu_seconds`.
+        gpu_batches: images in a batch there; ways and variants are compared at the first.
+        gpu_matrices: sides of the square matrices that are multiplied.
+        gpu_many: photographs of 500x375 from end to end, measured `gpu_file_rounds` times.
     """
 
     name: str
@@ -30,6 +34,12 @@ class Plan:
     cost_all: tuple[int, ...]
     cost_one: tuple[int, ...]
     csv_rounds: int
+    gpu_rounds: int
+    gpu_seconds: float
+    gpu_batches: tuple[int, ...]
+    gpu_matrices: tuple[int, ...]
+    gpu_many: int
+    gpu_file_rounds: int
 
 
 FULL = Plan(
@@ -44,6 +54,12 @@ FULL = Plan(
     cost_all=(250, 500, 1000, 4000),
     cost_one=(250, 500),
     csv_rounds=2,
+    gpu_rounds=3,
+    gpu_seconds=0.6,
+    gpu_batches=(128, 16, 32, 64, 256),
+    gpu_matrices=(4096, 8192),
+    gpu_many=20_000,
+    gpu_file_rounds=1,
 )
 
 QUICK = Plan(
@@ -58,4 +74,10 @@ QUICK = Plan(
     cost_all=(2, 4),
     cost_one=(2,),
     csv_rounds=1,
+    gpu_rounds=1,
+    gpu_seconds=0.0,
+    gpu_batches=(2, 3),
+    gpu_matrices=(256,),
+    gpu_many=20,
+    gpu_file_rounds=1,
 )

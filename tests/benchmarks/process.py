@@ -19,6 +19,7 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[2]
 LIMIT = 30 * 60.0
 _POLL = 0.005
+NO_CARD = "-1"  # for CUDA_VISIBLE_DEVICES
 # Settings of whoever starts the benchmark, which would reach some ways and not the others.
 _UNSET = (
     "OPENBLAS_CORETYPE",
@@ -50,18 +51,24 @@ class Run:
     peak: int
 
 
-def run(command: list[str], vectors: Path | None = None, cpus: list[int] | None = None) -> Run:
+def run(
+    command: list[str],
+    vectors: Path | None = None,
+    cpus: list[int] | None = None,
+    card: str = NO_CARD,
+) -> Run:
     """Run a program to its end.
 
     Args:
         vectors: the file whose first growth past a header tells of the first vectors; without
             it the program tells it on stdout.
         cpus: the processors that it may use.
+        card: the GPU that it may use; none but for the tables of GPUs.
 
     Raises:
         FailedError: it failed, or took too long.
     """
-    program = Program(command, cpus=cpus)
+    program = Program(command, cpus, card)
     watch = _Watch(vectors) if vectors else None
     peak, seconds = program.wait()
     seen = watch.stop() if watch else _told(program.said())
@@ -71,14 +78,16 @@ def run(command: list[str], vectors: Path | None = None, cpus: list[int] | None 
 class Program:
     """A program that is running, or waits for a line on its stdin."""
 
-    def __init__(self, command: list[str], cpus: list[int] | None = None) -> None:
+    def __init__(
+        self, command: list[str], cpus: list[int] | None = None, card: str = NO_CARD
+    ) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # read at the end
         self.started = time.monotonic()
         with _bound_to(cpus):
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=_environment(),
+                env=_environment(card),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -171,10 +180,9 @@ def _told(lines: list[str]) -> float:
     return next((float(line["first"]) for line in told if "first" in line), 0.0)
 
 
-def _environment() -> dict[str, str]:
+def _environment(card: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _UNSET}
-    # No GPU for any of them: this compares processors.
-    return kept | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    return kept | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": card}
 
 
 @contextlib.contextmanager

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import statistics
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from tests.benchmarks.cost import cores
+from tests.benchmarks.gpu import report as gpus
+from tests.benchmarks.markdown import Column, error, gigabytes, paragraph, spread, table_of
+from tests.benchmarks.measured import sentence
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.results import Results, Row, Table
 from tests.benchmarks.ways import KERAS, NCNN
-
-Column = tuple[str, Callable[[Row], str]]
 
 HEAD = """\
 # What vggfeat costs, beside other ways to the same vectors
@@ -19,7 +18,7 @@ HEAD = """\
 Made by `make bench`, which measures it anew on your machine and writes this file. One full-size
 random network in float32, up to fc7, the same numbers in the form that each way loads. Rounds go
 in turn over all ways (A B C A B C); a figure is the median, what follows in brackets the range.
-Files are in the page cache. Only processors: no GPU was measured.
+Files are in the page cache. All use processors alone, but for the section on GPUs at the end.
 """
 
 ERRORS = """\
@@ -71,10 +70,24 @@ Photographs of 500x375 through `vggfeat extract --engine ncnn`, whole process.
 """
 
 
-def write(results: Results, plan: Plan) -> str:
-    """The whole file."""
-    tables = results.tables
-    parts = [HEAD, _rounds(tables) + _machine(results)]
+def write(results: Results, plan: Plan, before: str = "") -> str:
+    """The whole file.
+
+    Args:
+        before: what it has been, of which that stays which was not measured: a machine with a GPU
+            need not measure its processors, nor one without lose the figures of another's GPU.
+    """
+    processors, _, gpu = before.partition(gpus.TITLE)
+    if ROUNDS.keys() & results.tables.keys():
+        processors = _processors(results, plan) + "\n"
+    if set(gpus.NAMES) & results.tables.keys() or not gpu:
+        return (processors or f"{HEAD}\n") + gpus.write(results)
+    return processors + gpus.TITLE + gpu
+
+
+def _processors(results: Results, plan: Plan) -> str:
+    tables = {name: table for name, table in results.tables.items() if name in ROUNDS}
+    parts = [HEAD, _rounds(tables) + sentence(results.machine, tables.values())]
     if "network" in tables or "many" in tables:
         parts.append("![Images per second of each way](rates.svg)\n")
     for name, title, text, columns in _sections():
@@ -82,7 +95,7 @@ def write(results: Results, plan: Plan) -> str:
             rows = tables[name].rows
             images = plan.network_batches * 16 if name == "network" else rows[0].images
             said = text.format(images=f"{images:,}")
-            parts += [f"## {title}\n", said, _table(rows, columns(tables[name]))]
+            parts += [f"## {title}\n", said, table_of(rows, columns(tables[name]))]
             said = _csv_ratio(tables[name]) if name == "csv" else _ratios(tables[name])
             if said:
                 parts.append(said)
@@ -103,34 +116,34 @@ def _sections() -> list[tuple[str, str, str, Callable[[Table], list[Column]]]]:
 def _network_columns(table: Table) -> list[Column]:
     return [
         ("way", lambda row: row.label),
-        ("images/s", lambda row: _spread(row.rates, "{:.2f}")),
+        ("images/s", lambda row: spread(row.rates, "{:.2f}")),
         ("times Keras", lambda row: _times(row, table)),
-        ("error", _error),
+        ("error", error),
     ]
 
 
 def _file_columns(table: Table) -> list[Column]:
     return [
         ("way", lambda row: row.label),
-        ("seconds", lambda row: _spread(row.seconds, "{:.1f}")),
+        ("seconds", lambda row: spread(row.seconds, "{:.1f}")),
         ("images/s", lambda row: f"{row.rate:.2f}"),
         ("times Keras", lambda row: _times(row, table)),
-        ("first vector, s", lambda row: _spread(row.first, "{:.2f}")),
-        ("peak memory, GB", lambda row: _gigabytes(row.peaks)),
-        ("error", _error),
+        ("first vector, s", lambda row: spread(row.first, "{:.2f}")),
+        ("peak memory, GB", lambda row: gigabytes(row.peaks)),
+        ("error", error),
     ]
 
 
 def _single_columns(table: Table) -> list[Column]:
     columns = _file_columns(table)
-    columns.insert(5, ("a single photograph, s", lambda row: _spread(row.single, "{:.2f}")))
+    columns.insert(5, ("a single photograph, s", lambda row: spread(row.single, "{:.2f}")))
     return columns
 
 
 def _csv_columns(table: Table) -> list[Column]:
     return [
         ("form", lambda row: row.label),
-        ("seconds", lambda row: _spread(row.seconds, "{:.2f}")),
+        ("seconds", lambda row: spread(row.seconds, "{:.2f}")),
         ("images/s", lambda row: f"{row.rate:.2f}"),
     ]
 
@@ -139,45 +152,15 @@ def _cost_columns(table: Table) -> list[Column]:
     return [
         ("photographs", lambda row: f"{row.images:,}"),
         ("cores", lambda row: str(row.cores)),
-        ("seconds", lambda row: _spread(row.seconds, "{:.1f}")),
+        ("seconds", lambda row: spread(row.seconds, "{:.1f}")),
         ("images/s", lambda row: f"{row.rate:.2f}"),
-        ("peak memory, GB", lambda row: _gigabytes(row.peaks)),
+        ("peak memory, GB", lambda row: gigabytes(row.peaks)),
     ]
-
-
-def _table(rows: Sequence[Row], columns: list[Column]) -> str:
-    lines = [[title for title, _ in columns], ["---", *["---:"] * (len(columns) - 1)]]
-    lines += [
-        [_cell(row, read, number) for number, (_, read) in enumerate(columns)] for row in rows
-    ]
-    notes = [f"{row.label} could not be measured: {row.failed}." for row in rows if row.failed]
-    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return text + "".join(f"\n{note}\n" for note in notes)
-
-
-def _cell(row: Row, read: Callable[[Row], str], number: int) -> str:
-    known = not row.failed or number == 0 or (row.cores and number == 1)
-    return read(row) if known else "-"
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    middle = form.format(statistics.median(values))
-    if len(values) == 1:
-        return middle
-    return f"{middle} ({form.format(min(values))} to {form.format(max(values))})"
 
 
 def _times(row: Row, table: Table) -> str:
     keras = table.row(KERAS.name)
     return f"{row.rate / keras.rate:.2f}" if keras else "-"
-
-
-def _gigabytes(peaks: Sequence[int]) -> str:
-    return f"{max(peaks) / 1e9:.2f}"
-
-
-def _error(row: Row) -> str:
-    return "-" if row.error is None else f"{row.error:.1e}"
 
 
 def _ratios(table: Table) -> str:
@@ -192,7 +175,7 @@ def _ratios(table: Table) -> str:
         f"batches, and {ours.rate / best.rate:.2f} times those of the best of the others "
         f"({best.label})."
     )
-    return textwrap.fill(text, 100) + "\n"
+    return paragraph(text)
 
 
 def _csv_ratio(table: Table) -> str:
@@ -209,16 +192,4 @@ def _rounds(tables: dict[str, Table]) -> str:
         for name, text in ROUNDS.items()
         if name in tables
     ]
-    return textwrap.fill(f"Rounds: {', '.join(counts)}.", 100) + "\n\n" if counts else ""
-
-
-def _machine(results: Results) -> str:
-    about = results.machine
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    days = sorted({table.day for table in results.tables.values()})
-    text = (
-        f"Measured {' and '.join(days)} on {about['processor']}, {cores(about['cores'])}, "
-        f"{about['memory'] / 2**30:.0f} GiB of memory, {about['system']}, "
-        f"Python {about['python']}: {versions}."
-    )
-    return textwrap.fill(text, 100) + "\n"
+    return paragraph(f"Rounds: {', '.join(counts)}.") + "\n" if counts else ""

@@ -18,12 +18,16 @@ class Row:
     Attributes:
         images: in a run.
         cores: that it might use; 0 for all.
-        rates: images/s.
+        rates: images/s; of a GPU's ceiling, FLOP/s.
         seconds: of a whole process.
         first: seconds from the start of the process to the first vectors.
         peaks: bytes.
         single: seconds of a whole process with a single photograph.
         error: of fc7 against float64, the relative norm.
+        precision: that a GPU computed in.
+        variant: of the way; how it was compiled.
+        batch: images computed at once on a GPU; of its ceiling, a matrix's side.
+        limited_by: what held up a run over photographs, as `feats.json` has it.
         failed: why there are no figures.
     """
 
@@ -37,6 +41,10 @@ class Row:
     peaks: list[int] = field(default_factory=list)
     single: list[float] = field(default_factory=list)
     error: float | None = None
+    precision: str = ""
+    variant: str = ""
+    batch: int = 0
+    limited_by: str = ""
     failed: str = ""
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks import weights
 from tests.benchmarks.folder import Folder
+from tests.benchmarks.programs import of_peer
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Way:
     def network(self, folder: Folder, output: Path, batches: int) -> list[str]:
         """The command that computes a round of batches for every line of its stdin."""
         return [
-            *self._script,
+            *of_peer(self.name),
             "network",
             *map(str, (folder.weights, folder.crops, output, batches)),
         ]
@@ -42,14 +43,11 @@ class Way:
     def files(self, folder: Folder, photographs: Path, output: Path) -> list[str]:
         """The command that computes the photographs of a folder: ours is the command itself."""
         if not self.engine:
-            return [*self._script, "files", *map(str, (folder.weights, photographs, output))]
+            paths = map(str, (folder.weights, photographs, output))
+            return [*of_peer(self.name), "files", *paths]
         command = [sys.executable, "-m", "vggfeat", "extract", str(photographs), "-o", str(output)]
         network = str(folder.weights / weights.CANONICAL)
         return [*command, "--weights", network, "--engine", self.engine, "--quiet", *self.options]
-
-    @property
-    def _script(self) -> list[str]:
-        return [sys.executable, "-m", f"tests.benchmarks.peers.{self.name}"]
 
 
 NCNN = Way("vggfeat_ncnn", "vggfeat, ncnn", "ncnn")

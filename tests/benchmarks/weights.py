@@ -26,14 +26,15 @@ ONNX = "vgg16.onnx"
 TORCH = "vgg16.pt"
 
 
-def main(folder: str) -> None:
-    """Write the forms that are not there yet; those whose library is missing are left out."""
+def main(folder: str, *names: str) -> None:
+    """Write the forms of these names that are not there yet, but for those that lack a library."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    lacking = {name: write for name, write in WRITERS.items() if not (target / name).exists()}
+    lacking = {name: WRITERS[name] for name in names if not (target / name).exists()}
     if not lacking:
         return
-    weights = random_weights()
+    made = target / CANONICAL
+    weights = canonical.read(made) if made.exists() else random_weights()
     for name, write in lacking.items():
         part = target / f"part-{name}"  # the suffix stays: Keras looks at it
         try:

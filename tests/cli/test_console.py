@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import sys
+import time
 
 import pytest
 
@@ -56,6 +59,51 @@ def test_without_a_total_nothing_is_promised(
     clock.now = 20
     watcher.advance(1_000)
     assert capsys.readouterr().err == "vggfeat: 1,000 images, 50.0 images/s\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("network", ", the network limits"),
+        ("decoding", ", decoding limits"),
+        ("reading", ", reading limits"),
+        ("writing", ", writing limits"),
+        (None, ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("total", "told"),
+    [(10_000, "1,000 of 10,000 images, 50.0 images/s, 3 min 0 s left"),
+     (None, "1,000 images, 50.0 images/s")],
+)  # fmt: skip
+def test_a_line_ends_in_what_limits_the_rate(
+    total: int | None,
+    told: str,
+    stage: str | None,
+    said: str,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    watcher = Console(quiet=False)
+    watcher.start(total)
+    clock.now = 20
+    watcher.limited(stage)
+    watcher.advance(1_000)
+    assert capsys.readouterr().err == f"vggfeat: {told}{said}\n"
+
+
+def test_the_bar_shows_what_limits_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    watcher = Console(quiet=False)
+    watcher.start(10_000)
+    watcher.limited(None)
+    watcher.limited("network")
+    time.sleep(0.2)  # the bar is drawn no more often
+    watcher.advance(5_000)
+    watcher.stop()
+    assert "images/s, the network limits]" in terminal.getvalue()
 
 
 def test_quiet_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

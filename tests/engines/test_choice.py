@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,68 +16,64 @@ import threadpoolctl
 from tests import networks
 from vggfeat import engines, extract
 from vggfeat.activations import Activation
-from vggfeat.engines import connected, gpu, ncnn
+from vggfeat.doctor import choice
+from vggfeat.engines import connected, cuda_driver, cuda_libraries, ncnn
+from vggfeat.engines.batches import on_card
+from vggfeat.engines.cuda_driver import Card, Driver
+from vggfeat.engines.cuda_libraries import Build
 from vggfeat.watcher import Watcher
 
-
-class Driver:
-    """A CUDA driver that reports some cards."""
-
-    def __init__(self, cards: int, error: int = 0) -> None:
-        self.cards, self.error = cards, error
-
-    def cuInit(self, flags: int) -> int:  # noqa: N802
-        return self.error
-
-    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802
-        count._obj.value = self.cards
-        return 0
+CARD = Card(0, "H100", 80_000_000_000, None, (9, 0), "GPU-1")
+BUILD = Build(Path("/tensorflow"), with_cuda=True, cuda=(12, 5), cudnn=9, oldest=(6, 0))
 
 
-def with_driver(monkeypatch: pytest.MonkeyPatch, driver: Driver | None, *, cudnn: bool) -> None:
-    def load(name: str) -> Driver:
-        if driver is None:
-            raise OSError(f"{name}: cannot open shared object file")
-        return driver
-
-    real = importlib.util.find_spec
-
-    def find_spec(name: str) -> Any:
-        if name == "nvidia.cudnn":
-            if not cudnn:
-                raise ModuleNotFoundError(name)
-            return SimpleNamespace()
-        return real(name)
-
-    monkeypatch.setattr(
-        gpu,
-        "ctypes",
-        SimpleNamespace(
-            CDLL=load,
-            c_int=ctypes.c_int,
-            byref=ctypes.byref,
-            util=SimpleNamespace(find_library=lambda name: None),
-        ),
-    )
-    monkeypatch.setattr(gpu.importlib.util, "find_spec", find_spec)
+def with_machine(
+    monkeypatch: pytest.MonkeyPatch, cards: list[Card], missing: list[str], ncnn: bool = True
+) -> None:
+    driver = Driver(found=bool(cards), cards=cards, cuda=(12, 4))
+    monkeypatch.setattr(cuda_driver, "ask", lambda: driver)
+    monkeypatch.setattr(cuda_libraries, "build", lambda: BUILD)
+    monkeypatch.setattr(cuda_libraries, "missing", lambda build: missing)
+    monkeypatch.setattr(sys, "platform", "linux")
+    names = ["ncnn", "tensorflow"] if ncnn else ["tensorflow"]
+    monkeypatch.setattr(engines, "installed", lambda: names)
 
 
 @pytest.mark.parametrize(
-    ("driver", "cudnn", "chosen"),
+    ("cards", "missing", "ncnn", "chosen", "reason"),
     [
-        (None, True, "ncnn"),
-        (Driver(0), True, "ncnn"),
-        (Driver(1, error=100), True, "ncnn"),
-        (Driver(1), False, "ncnn"),
-        (Driver(1), True, "tensorflow"),
-        (Driver(8), True, "tensorflow"),
+        ([], [], True, "ncnn", "there is no GPU"),
+        ([], ["libcudnn.so.9"], False, "tensorflow", "ncnn is not installed"),
+        (
+            [CARD],
+            ["libcudnn.so.9"],
+            True,
+            "ncnn",
+            "there is a GPU, but TensorFlow does not find CUDA's libraries (libcudnn.so.9): "
+            "pip install 'vggfeat[cuda]'",
+        ),
+        ([CARD], [], True, "tensorflow", "there is a GPU"),
+        ([CARD] * 8, [], False, "tensorflow", "there is a GPU"),
     ],
 )
-def test_a_gpu_that_can_be_used_decides(
-    monkeypatch: pytest.MonkeyPatch, driver: Driver | None, cudnn: bool, chosen: str
+def test_a_gpu_that_can_be_used_decides_and_the_reason_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    cards: list[Card],
+    missing: list[str],
+    ncnn: bool,
+    chosen: str,
+    reason: str,
 ) -> None:
-    with_driver(monkeypatch, driver, cudnn=cudnn)
+    with_machine(monkeypatch, cards, missing, ncnn)
     assert engines.auto() == chosen
+    assert choice.auto() == (chosen, reason)
+
+
+@pytest.mark.parametrize("free", [None, 70_000_000_000, 4_000_000_000])
+def test_the_batch_that_is_told_is_for_a_network_of_full_size(free: int | None) -> None:
+    numbers = 138_357_544 - 4_097_000  # VGG16 has so many, fc8 of them the latter
+    expected = on_card(free, 4 * numbers, 4 * 224 * 224 * 64)
+    assert choice.batch_on_cards([replace(CARD, free=free)]) == expected
 
 
 def test_without_ncnn_tensorflow_takes_over_and_says_so_once(

@@ -12,6 +12,7 @@ import click
 
 from vggfeat.cli.bench import bench
 from vggfeat.cli.classify import classify
+from vggfeat.cli.doctor import doctor
 from vggfeat.cli.duplicates import duplicates
 from vggfeat.cli.extract import extract
 from vggfeat.cli.finetune import finetune
@@ -58,6 +59,7 @@ vggfeat.add_command(head)
 vggfeat.add_command(classify)
 vggfeat.add_command(similar)
 vggfeat.add_command(duplicates)
+vggfeat.add_command(doctor)
 vggfeat.add_command(bench)
 
 
@@ -68,7 +70,8 @@ def main() -> NoReturn:
             signal.signal(signum, _interrupt)
     try:
         code = vggfeat.main(prog_name="vggfeat", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # started with it closed
+            sys.stdout.flush()
         sys.exit(code or 0)
     except click.ClickException as error:
         error.show()

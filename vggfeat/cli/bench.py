@@ -20,7 +20,7 @@ def bench(weights: str) -> None:
     from vggfeat import engines
     from vggfeat.bench import measure
     from vggfeat.cli.console import Console
-    from vggfeat.engines import gpu
+    from vggfeat.doctor import choice
     from vggfeat.errors import VggfeatError
     from vggfeat.weights import chosen_for
 
@@ -32,11 +32,5 @@ def bench(weights: str) -> None:
             click.echo(f"{name:<12}{ready:>10.1f} s{rate:>12.1f}")
         except VggfeatError as error:
             click.echo(f"{name:<12}{error}")
-    chosen = engines.auto()
-    if chosen == "ncnn":
-        reason = "there is no GPU that TensorFlow could use"
-    elif gpu.usable():
-        reason = "there is a GPU"
-    else:
-        reason = "ncnn is not installed"
+    chosen, reason = choice.auto()
     click.echo(f"auto takes {chosen}: {reason}")

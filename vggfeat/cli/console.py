@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vggfeat.pace import NETWORK
 from vggfeat.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ class Console(Watcher):
         else:
             self._lines.advance(images)
 
+    def limited(self, by: str | None) -> None:
+        said = "" if by is None else f"{'the network' if by == NETWORK else by} limits"
+        self._lines.limit = said
+        if self._bar is not None and said:
+            self._bar.set_postfix_str(said, refresh=False)
+
     def failed(self, failure: Failure) -> None:
         self._failures += 1
         if self._failures <= _FAILURES_SHOWN:
@@ -85,6 +92,7 @@ class _Lines:
 
     def __init__(self, say: Any) -> None:
         self._say = say
+        self.limit = ""  # what limits the rate, in words
 
     def start(self, total: int | None) -> None:
         self._total = total
@@ -101,11 +109,11 @@ class _Lines:
         self._wait = min(2 * self._wait, _LINES_APART)
         self._next = now + self._wait
         rate = self._done / (now - self._started)
-        if self._total is None:
-            self._say(f"{self._done:,} images, {rate:.1f} images/s")
-        else:
+        line = f"{self._done:,} images, {rate:.1f} images/s"
+        if self._total is not None:
             left = duration((self._total - self._done) / rate)
-            self._say(f"{self._done:,} of {self._total:,} images, {rate:.1f} images/s, {left} left")
+            line = f"{self._done:,} of {self._total:,} images, {rate:.1f} images/s, {left} left"
+        self._say(f"{line}, {self.limit}" if self.limit else line)
 
 
 def duration(seconds: float) -> str:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vggfeat.cli.options import GroupedCommand, quiet_option, verbose_option, weights_option
+from vggfeat.cli.options import (
+    GroupedCommand,
+    batch_size,
+    quiet_option,
+    verbose_option,
+    weights_option,
+)
 from vggfeat.engines import NAMES
+from vggfeat.engines.precision import NAMES as PRECISIONS
 from vggfeat.errors import EXIT_DONE, EXIT_SOME_IMAGES_FAILED
 from vggfeat.outcome import DTYPES, NORMS
 from vggfeat.sinks import FORMS, STDOUT
@@ -34,10 +41,12 @@ feats.failed.csv if an image failed (exit code 3). Several layers go into feats.
 """
 
 GROUPS = {
-    "What is computed": ("layers", "size", "resize", "normalize", "dtype", "fast_decode"),
+    "What is computed": (
+        "layers", "size", "resize", "normalize", "dtype", "precision", "fast_decode",
+    ),
     "What is done": ("fresh", "dry_run", "strict", "null", "form"),
-    "How it runs": ("wait", "engine", "batch_size", "workers", "quiet", "verbose"),
-}
+    "How it runs": ("wait", "engine", "devices", "batch_size", "workers", "quiet", "verbose"),
+}  # fmt: skip
 
 
 @click.command(
@@ -67,6 +76,10 @@ GROUPS = {
     help="float16 takes half the space, with three digits.  [default: float32]",
 )  # fmt: skip
 @click.option(
+    "--precision", type=click.Choice(PRECISIONS), default=PRECISIONS[0], metavar="TYPE",
+    help="tf32, bfloat16 and float16 are faster on GPUs.  [default: float32]",
+)  # fmt: skip
+@click.option(
     "--fast-decode", is_flag=True,
     help="Shrink large JPEGs while decoding: faster, moves pixels a little.",
 )  # fmt: skip
@@ -81,8 +94,12 @@ GROUPS = {
     help="ncnn or tensorflow.  [default: tensorflow where there is a GPU for it, else ncnn]",
 )  # fmt: skip
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), metavar="N",
-    help="Images computed at once.  [default: what serves the engine]",
+    "--devices", default="all", metavar="0,1",
+    help="The GPUs to compute on, by their numbers.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--batch-size", type=batch_size, default="auto", metavar="N",
+    help="Images computed at once.  [default: auto, by engine and memory]",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N",
@@ -99,6 +116,7 @@ def extract(
     resize: int | None,
     normalize: str | None,
     dtype: str,
+    precision: str,
     fast_decode: bool,
     fresh: bool,
     dry_run: bool,
@@ -107,6 +125,7 @@ def extract(
     form: str | None,
     wait: bool,
     engine: str,
+    devices: str,
     batch_size: int | None,
     workers: int | None,
     quiet: bool,
@@ -136,6 +155,8 @@ def extract(
         normalize=normalize,
         dtype=dtype,
         engine=engine,
+        precision=precision,
+        devices=devices,
         batch_size=batch_size,
         workers=workers,
         resize=resize,

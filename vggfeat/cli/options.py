@@ -39,6 +39,17 @@ class GroupedCommand(click.Command):
                 formatter.write_dl([records[name] for name in names])
 
 
+def batch_size(text: str) -> int | None:
+    """A number of images, or None for `auto`. Raises click.BadParameter."""
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise click.BadParameter(f"{text!r} is neither auto nor a number of images")
+    if int(text) < 1:
+        raise click.BadParameter(f"{text} is not in the range x>=1")
+    return int(text)
+
+
 def weights_option(command: F) -> F:
     """`--weights`: which network."""
     return click.option(

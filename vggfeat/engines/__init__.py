@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vggfeat import vgg16
 from vggfeat.engines import gpu
+from vggfeat.engines import precision as precisions
+from vggfeat.engines.devices import ALL, numbers
 from vggfeat.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vggfeat.activations import Activation
+    from vggfeat.engines.dealing import Note
     from vggfeat.weights.canonical import Weights
 
 NAMES = ("auto", "ncnn", "tensorflow")
@@ -33,14 +36,18 @@ class Engine(Protocol):
     batch_size: int  # that serves it best
     batches_in_flight: int  # how many calls of `batch_stage` may run side by side
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What it computes on, in words."""
+
     def image_stage(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         """uint8 `[size,size,3]` RGB -> some arrays."""
 
-    def padded_rows(self, rows: int, batch_size: int) -> int:
-        """How many rows a batch of `rows` is to be padded to, for bits that do not depend on it."""
-
     def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """The arrays of `image_stage`, each stacked to `[n, ...]` -> float32 `[n, *shape]` each."""
+        """The arrays of `image_stage`, each stacked to `[n, ...]` -> float32 `[n, *shape]` each.
+
+        No bit of a row depends on the others, or on how many there are.
+        """
 
 
 def check_reaches(
@@ -68,14 +75,14 @@ def check_reaches(
             )
 
 
-def auto() -> str:
-    """The name of the best engine here: TensorFlow on a GPU, else ncnn where it is installed."""
+def auto(precision: str = precisions.FLOAT32, devices: str | Sequence[int] = ALL) -> str:
+    """The name of the best engine here: TensorFlow on a GPU, else ncnn where it is installed.
+
+    Only TensorFlow computes in other numbers than float32, or on devices that are asked for.
+    """
+    if precision != precisions.FLOAT32 or numbers(devices) is not None:
+        return "tensorflow"
     return "tensorflow" if gpu.usable() or "ncnn" not in installed() else "ncnn"
-
-
-def is_best(name: str) -> bool:
-    """False where TensorFlow computes on a CPU."""
-    return name == "ncnn" or gpu.usable()
 
 
 def installed() -> list[str]:
@@ -85,32 +92,60 @@ def installed() -> list[str]:
 
 
 def resolve(
-    name: str, weights: Weights, activations: Sequence[Activation], size: int = vgg16.SIZE
+    name: str,
+    weights: Weights,
+    activations: Sequence[Activation],
+    size: int = vgg16.SIZE,
+    *,
+    precision: str = precisions.FLOAT32,
+    devices: str | Sequence[int] = ALL,
 ) -> str:
-    """The engine that a name stands for, `auto` too, where it can compute the activations.
+    """The engine that a name stands for, `auto` too, where it can compute what is asked for.
 
     Raises:
-        UsageError: there is no such engine, or `check_reaches` raises it.
+        UsageError: there is no such engine or precision, or not here, or `check_reaches` raises it.
         WeightsError: layers are missing from the weights.
     """
     check_reaches(weights, activations, size)
     if name not in NAMES:
         raise UsageError(f"no engine {name!r}; there are {', '.join(NAMES)}")
-    return auto() if name == "auto" else name
+    chosen = auto(precision, devices) if name == "auto" else name
+    precisions.check(precision, chosen)
+    if chosen == "ncnn" and numbers(devices) is not None:
+        raise UsageError("ncnn computes on the processors: --devices is for --engine tensorflow")
+    return chosen
 
 
 def create(
-    name: str, weights: Weights, activations: Sequence[Activation], size: int = vgg16.SIZE
+    name: str,
+    weights: Weights,
+    activations: Sequence[Activation],
+    size: int = vgg16.SIZE,
+    *,
+    precision: str = precisions.FLOAT32,
+    devices: str | Sequence[int] = ALL,
+    batch_size: int | None = None,
+    note: Note = lambda text: None,
 ) -> Engine:
     """Make the engine of that name ready for images of one size.
+
+    Args:
+        precision: one of `precision.NAMES`.
+        devices: `all`, or the numbers of GPUs.
+        batch_size: images that a GPU computes at once; None for what suits its memory.
+        note: told a user what should be known, as that a GPU fails and others go on.
 
     Raises:
         VggfeatError: it cannot be loaded, or `resolve` raises it.
     """
-    if resolve(name, weights, activations, size) == "ncnn":
+    chosen = resolve(name, weights, activations, size, precision=precision, devices=devices)
+    if chosen == "ncnn":
         from vggfeat.engines.ncnn import NcnnEngine
 
         return NcnnEngine(weights, activations, size)
     from vggfeat.engines.tensorflow import TensorFlowEngine
 
-    return TensorFlowEngine(weights, activations, size)
+    return TensorFlowEngine(
+        weights, activations, size,
+        precision=precision, devices=devices, batch_size=batch_size, note=note,
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How many images a batch holds where their maps are large."""
+"""How many images a batch holds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,28 @@ from collections.abc import Iterable
 
 _MOST_BYTES = 1 << 26
 
+_MOST_ON_CARD = 128
+_LEFT_FREE = 0.2  # of a card's free memory, for others and for what comes in pieces
+_WORKSPACE = 1 << 30  # bytes: CUDA's context, and what cuDNN's convolutions take
+_MAPS_AT_ONCE = 3  # of the largest: what goes in, what comes out, one in another layout
+
 
 def fitting(most: int, shapes: Iterable[tuple[int, ...]]) -> int:
     """`most`, or as many images as keep a batch of float32 arrays of these shapes small."""
     bytes_of_one = 4 * sum(map(math.prod, shapes))
     return max(1, min(most, _MOST_BYTES // bytes_of_one))
+
+
+def on_card(free: int | None, weights: int, largest_map: int) -> int:
+    """A power of two, 128 at the most: more hardly serves a card any better.
+
+    Args:
+        free: bytes of the card's memory; None where that is not known.
+        weights: bytes that they take there.
+        largest_map: bytes of the largest map of one image.
+    """
+    if free is None:
+        return _MOST_ON_CARD
+    left = free * (1 - _LEFT_FREE) - weights - _WORKSPACE
+    images = max(1, int(left / (_MAPS_AT_ONCE * largest_map)))
+    return min(_MOST_ON_CARD, 1 << (images.bit_length() - 1))

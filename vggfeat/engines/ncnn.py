@@ -36,6 +36,7 @@ class NcnnEngine:
     """VGG16 in ncnn and NumPy."""
 
     name = "ncnn"
+    devices = ("CPU",)
 
     def __init__(
         self, weights: Weights, activations: Sequence[Activation], size: int = SIZE
@@ -107,9 +108,6 @@ class NcnnEngine:
             self._allocators.append(pair)
         yield pair
         self._idle_allocators.append(pair)
-
-    def padded_rows(self, rows: int, batch_size: int) -> int:
-        return rows
 
     def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[Float32]:
         maps = iter(batch)

@@ -1,14 +1,19 @@
-"""The TensorFlow engine: whole batches, on the GPU where there is one."""
+"""The TensorFlow engine: whole batches, on all GPUs where there are some."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vggfeat.engines import graph
-from vggfeat.engines.batches import fitting
+from vggfeat.engines import devices as all_devices
+from vggfeat.engines import precision as precisions
+from vggfeat.engines.batches import fitting, on_card
+from vggfeat.engines.dealing import Dealer, DeviceError, Note
+from vggfeat.engines.graph import Arithmetic
+from vggfeat.engines.replica import Compilation, Replica
 from vggfeat.errors import VggfeatError
 from vggfeat.quiet_tensorflow import tensorflow
 from vggfeat.vgg16 import SIZE
@@ -17,66 +22,122 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vggfeat.activations import Activation
+    from vggfeat.engines.devices import Device
     from vggfeat.weights.canonical import Weights
 
-_BATCH_SIZE = 16  # of images of 224 pixels
+_BATCH_ON_PROCESSORS = 16  # images of 224 pixels
+# One is copied to a card and its results back while the other is computed.
+_BATCHES_AT_ONCE = 2
 
 
 class TensorFlowEngine:
-    """VGG16 frozen into one TensorFlow function.
+    """VGG16 on every device, each with a copy of the weights.
 
-    The weights stay outside the graph, as tensors it captures. As constants inside, the
-    graph optimizer folds and copies half a GB of them before the first batch (45 s and 8 GB
-    on two cores, against 3 s and under 3 GB). fc6 and fc7 are matrix products: as convolutions
-    they are slower, and their last bits depend on the size of the batch.
+    Args:
+        weights: those that take part are loaded.
+        activations: what to compute.
+        size: of the images, in pixels.
+        precision: see `precision.NAMES`.
+        devices: `all`, or numbers of GPUs as `--devices` takes them.
+        batch_size: images that a device computes at once; None for what suits its memory.
+        compilation: how the graph is compiled; None for what suits device and precision.
+        note: told a user what should be known.
+
+    Raises:
+        UsageError: there are no such devices.
+        VggfeatError: TensorFlow is not here, or no device can hold the weights.
     """
 
     name = "tensorflow"
 
     def __init__(
-        self, weights: Weights, activations: Sequence[Activation], size: int = SIZE
+        self,
+        weights: Weights,
+        activations: Sequence[Activation],
+        size: int = SIZE,
+        *,
+        precision: str = precisions.FLOAT32,
+        devices: str | Sequence[int] = all_devices.ALL,
+        batch_size: int | None = None,
+        compilation: Compilation | None = None,
+        note: Note = lambda text: None,
     ) -> None:
+        # cuDNN's first choice, not the fastest of a trial, which may be another one in the next
+        # run: so a card gives the same bits each time. Who wants the trial sets it to 1.
+        os.environ.setdefault("TF_CUDNN_USE_AUTOTUNE", "0")
         tf = self._tf = tensorflow()
         self.version: str = tf.__version__
-        self._has_gpu = _prepare_gpus(tf)
-        self.batches_in_flight = 2 if self._has_gpu else 1
-        held = {name: tf.constant(array) for name, array in weights.up_to(activations).items()}
-
-        @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])  # type: ignore[untyped-decorator]
-        def network(images: Any) -> Any:
-            return graph.features(tf, images, held.__getitem__, activations)
-
-        self._network = network.get_concrete_function()
         self.shapes = tuple(part.shape(weights.width_of, size) for part in activations)
-        most = max(1, _BATCH_SIZE * SIZE**2 // max(size, SIZE) ** 2)
-        self.batch_size = fitting(most, self.shapes)
+        self._tf32 = precision == precisions.TF32
+        arithmetic = _arithmetic(tf, precision)
+        tensors = weights.up_to(activations)
+        largest_map = size * size * weights.width_of["conv1_1"] * arithmetic.dtype.size
+        bytes_of_weights = sum(array.size for array in tensors.values()) * arithmetic.dtype.size
+
+        def batch_on(device: Device) -> int:
+            most = (
+                on_card(device.free, bytes_of_weights, largest_map)
+                if device.is_gpu
+                else max(1, _BATCH_ON_PROCESSORS * SIZE**2 // max(size, SIZE) ** 2)
+            )
+            return fitting(most, self.shapes)
+
+        def replicas() -> Iterator[Replica]:
+            for device in found:
+                try:
+                    yield Replica(
+                        tf,
+                        device,
+                        tensors,
+                        activations,
+                        size,
+                        batch_size=batch_size or batch_on(device),
+                        arithmetic=arithmetic,
+                        compilation=compilation or _compilation(device, precision),
+                        note=note,
+                    )
+                except DeviceError as error:
+                    note(f"{device.label} cannot hold the weights ({error}): it is left out")
+
+        found = all_devices.prepared(tf, devices)
+        held = list(replicas())
+        if not held:
+            raise VggfeatError("no device can hold the weights; `vggfeat doctor` looks into it")
+        at_once = _BATCHES_AT_ONCE if found[0].is_gpu else 1
+        self._dealer = Dealer(held, at_once, note)
+        self.batch_size = max(replica.batch_size for replica in held)
+        self.batches_in_flight = at_once * len(held)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The labels of those that have not failed."""
+        return tuple(device.label for device in self._dealer.left)
 
     def image_stage(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8]]:
         return (image,)
 
-    def padded_rows(self, rows: int, batch_size: int) -> int:
-        # On CPUs the rows of every batch from two up have the same bits (measured); a GPU's
-        # library chooses its algorithms by the shape of the batch.
-        return batch_size if self._has_gpu else max(rows, 2)
-
     def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         (images,) = batch
-        try:
-            return [found.numpy() for found in self._network(self._tf.constant(images))]
-        except self._tf.errors.ResourceExhaustedError as error:
-            raise VggfeatError(
-                f"out of memory with a batch of {len(images)} images: try a smaller --batch-size"
-            ) from error
+        # It is the whole process's, and another engine may have set it.
+        self._tf.config.experimental.enable_tensor_float_32_execution(self._tf32)
+        return self._dealer.compute(images)
 
 
-def _prepare_gpus(tf: Any) -> bool:
-    """Leave memory that is not needed to other programs, and float32 as exact as on a CPU."""
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        try:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # the caller's own program already uses the GPU
-            break
-    if gpus:
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-    return bool(gpus)
+def _arithmetic(tf: Any, precision: str) -> Arithmetic:
+    if precision == precisions.BFLOAT16:
+        return Arithmetic(tf, tf.bfloat16)
+    if precision == precisions.FLOAT16:
+        # Photographs reach 14,000 in Oxford's conv3 and float16 65,504: a sixteenth leaves room,
+        # and what is too small for it then, 0.001, is nothing beside activations of 100.
+        return Arithmetic(tf, tf.float16, 1 / 16)
+    return Arithmetic(tf, tf.float32)
+
+
+def _compilation(device: Device, precision: str) -> Compilation:
+    """XLA where tensor cores compute 16 bits.
+
+    There the arithmetic takes no longer than bias and ReLU, each of which would read and write
+    13.5 million activations an image by itself.
+    """
+    fast = precision in (precisions.BFLOAT16, precisions.FLOAT16)
+    return Compilation(xla=device.is_gpu and fast)

@@ -60,12 +60,14 @@ class Known:
             else:
                 self._doubtful.discard(name)
 
+    def has(self, name: str) -> bool:
+        """Whether anything may be known of an image, so that its stamp is worth asking for."""
+        return name in self._by_name and name not in self._doubtful
+
     def of(self, name: str, stamp: Stamp | None) -> Kept | Failure | None:
         """What became of an image, if its file is still the same."""
-        made = self._by_name.get(name)
-        if made is None or name in self._doubtful or stamp != _stamp(made):
-            return None
-        return made
+        made = self._by_name[name] if self.has(name) else None
+        return made if made is not None and stamp == _stamp(made) else None
 
     def why_not(self, name: str, stamp: Stamp | None) -> str:
         """Why nothing is known of an image, in a word or some."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from tests.benchmarks.weights import TORCH
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
-def load(weights: Path) -> Compute:
+def network(weights: Path) -> Any:
+    """The module, channels last: float32 `[n,3,224,224]`, the mean subtracted -> `[n,4096]`."""
     import torch
     from torch import nn
 
@@ -37,7 +39,13 @@ def load(weights: Path) -> Compute:
         model.add_module(name, layer)
     state = torch.load(weights / TORCH, mmap=True, weights_only=True)
     model.load_state_dict(state, assign=True)
-    model = model.eval().to(memory_format=torch.channels_last)
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+def load(weights: Path) -> Compute:
+    import torch
+
+    model = network(weights)
 
     def compute(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         x = torch.from_numpy(prepared(images)).to(memory_format=torch.channels_last)

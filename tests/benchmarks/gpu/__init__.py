@@ -1,0 +1,1 @@
+"""The tables of machines with a GPU: one card, whatever there is."""
