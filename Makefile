@@ -6,7 +6,8 @@ PYTEST ?=
 TORTURE ?=
 BENCH ?=
 # PyPI's torch for Linux brings CUDA along, some gigabytes: make bench PEERS='...' leaves it out.
-# It gets an environment of its own, as its CUDA libraries would overwrite TensorFlow's.
+# It gets an environment of its own, as its CUDA libraries would overwrite TensorFlow's; all else it
+# finds in the other one.
 PEERS ?= tensorflow onnx onnxruntime openvino torch==2.13.0
 
 # What tests ask besides, where it can be installed: make frameworks TORCH= takes the newest.
@@ -24,7 +25,7 @@ help:
 	@echo "make torture              kill runs a thousand times, a minute or two; TORTURE=--help tells more"
 	@echo "make frameworks           install PyTorch for those tests that ask it (may take gigabytes)"
 	@echo "make bench                measure vggfeat beside its peers; BENCH=--help tells more,"
-	@echo "                          BENCH='--tables 6' measures it on a GPU in some five minutes"
+	@echo "                          BENCH='--tables 6' measures it on a GPU in some seven minutes"
 	@echo "make lint                 check style (ruff) and types (mypy)"
 	@echo "make format               put the code into the one style"
 	@echo "make clean                remove what the others have made"
@@ -86,10 +87,11 @@ clean:
 	@mkdir -p .bench
 	$(PYTHON) -m venv .bench/venv
 	.bench/venv/bin/python -m pip install --quiet --editable . matplotlib
-	$(PYTHON) -m venv .bench/torch
-	.bench/torch/bin/python -m pip install --quiet --editable .
 	@for peer in $(PEERS); do \
 	case "$$peer" in torch*) home=.bench/torch;; *) home=.bench/venv;; esac; \
+	test -d $$home || { $(PYTHON) -m venv $$home && .bench/venv/bin/python -c \
+	"import sysconfig; print(sysconfig.get_path('purelib'))" \
+	> "$$(echo $$home/lib/python*/site-packages)/others.pth"; }; \
 	$$home/bin/python -m pip install --quiet "$$peer" \
 	|| echo "$$peer cannot be installed here: the report will say so"; done
 	@if .bench/venv/bin/python -c "from vggfeat.engines import gpu; exit(not gpu.cards())"; then \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ for signum, handler in (
 ):
     if signal.getsignal(signum) is signal.SIG_IGN:
         signal.signal(signum, handler)
+
+# On a machine with GPUs tests compute on its processors all the same.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.benchmarks import __main__ as bench
 from tests.benchmarks import arguments, report
 from tests.benchmarks.gpu import flop
 from tests.benchmarks.gpu import report as gpus
 from tests.benchmarks.gpu.files import DECODING
-from tests.benchmarks.peers import variants
+from tests.benchmarks.growth import in_second_half
 from tests.benchmarks.plan import FULL
 from tests.benchmarks.results import Results, Row, Table
 from vggfeat.engines import gpu
@@ -116,14 +112,15 @@ def test_the_engines_own_compilation_stands_beside_all_others() -> None:
 
 
 def test_a_run_over_photographs_is_held_against_what_is_slower() -> None:
-    decoding = Row(DECODING, "decoding alone", images=20_128, rates=[4_000])
+    decoding = Row(DECODING, "decoding alone", images=20_000, rates=[4_000])
     run = Row(
         "extract",
         "vggfeat extract, bfloat16",
-        images=20_128,
+        images=20_000,
         rates=[1_000],
         seconds=[16.25],
         first=[10],
+        steady=[3_200],
         peaks=[1],
         precision="bfloat16",
         batch=128,
@@ -132,10 +129,18 @@ def test_a_run_over_photographs_is_held_against_what_is_slower() -> None:
     network = [engine("", 128, 12_800), engine("", 256, 99_000)]
     text = report.write(results(gpu_files=[decoding, run], gpu_network=network), FULL)
     line = table(text, "of the possible")["bfloat16"]
-    assert line["images/s after it"] == "3,200.0"
+    assert line["images/s, second half"] == "3,200.0"
     assert line["of the possible"] == "80%"
     assert line["the card waits"] == "75%"
     assert line["held up by"] == "decoding"
+
+
+def test_what_was_ready_at_the_first_vectors_does_not_make_a_run_faster() -> None:
+    """A tenth is there at once, the rest at 100 bytes/s."""
+    seen = [(10.0, 1_000), (12.0, 5_000), (52.0, 9_000), (62.0, 10_000)]
+    assert in_second_half(seen) == 100
+    assert in_second_half(seen[:1]) is None
+    assert in_second_half([]) is None
 
 
 def test_what_could_not_be_measured_has_its_reason_once() -> None:
@@ -174,31 +179,3 @@ def test_gpus_are_measured_only_where_there_is_one(
 def test_figures_of_processors_are_never_taken_for_those_of_a_gpu() -> None:
     with pytest.raises(SystemExit):
         arguments.parse(None, ["--on-cpu"])
-
-
-def test_a_variant_that_fails_leaves_the_others_to_be_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    crops, output = tmp_path / "crops.npy", tmp_path / "out.npy"
-    np.save(crops, np.arange(16, dtype=np.uint8).reshape(16, 1))
-
-    def make(variant: str, batch: int) -> variants.Compute:
-        def compute(images: NDArray[np.uint8], times: int) -> list[NDArray[np.float32]]:
-            if variant == "large":
-                raise MemoryError("no room\nfor this")
-            return [images.astype(np.float32)] * times
-
-        return compute
-
-    asked = "prepare 20 large\nprepare 20 a, b\nround 20 a, b\ndrop\n"
-    arguments = [str(tmp_path), str(crops), str(output), "float32", "cpu", "0"]
-    monkeypatch.setattr("sys.argv", ["peer", *arguments])
-    monkeypatch.setattr("sys.stdin", io.StringIO(asked))
-    variants.main(lambda asked: make)
-    ready, large, other, measured, dropped = map(json.loads, capsys.readouterr().out.splitlines())
-    assert ready == {}
-    assert large == {"failed": "MemoryError: no room"}
-    assert other == dropped == {"failed": ""}
-    assert measured["images"] % 20 == 0
-    assert measured["seconds"] > 0
-    assert np.load(output).ravel().tolist() == list(range(16))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vggfeat import cores as module
+from vggfeat import cgroups
 from vggfeat.cores import cores
 
 
@@ -17,8 +17,8 @@ def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "a" / "b").mkdir(parents=True)
     membership = tmp_path / "membership"
     membership.write_text("0::/a/b\n")
-    monkeypatch.setattr(module, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(module, "_MEMBERSHIP", membership)
+    monkeypatch.setattr(cgroups, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(cgroups, "_MEMBERSHIP", membership)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
     return tmp_path
 
@@ -57,5 +57,5 @@ def test_control_groups_of_version_1_are_asked_where_they_are(groups: Path) -> N
 def test_a_system_without_control_groups_has_its_processors(
     groups: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MEMBERSHIP", groups / "none")
+    monkeypatch.setattr(cgroups, "_MEMBERSHIP", groups / "none")
     assert cores() == 16

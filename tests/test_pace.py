@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from vggfeat import pipeline
 from vggfeat.outcome import Stamp
-from vggfeat.pace import STAGES, Pace, Spent
+from vggfeat.pace import Pace
 from vggfeat.preprocess import ImageData
 from vggfeat.sources import Source
+from vggfeat.stages import STAGES, Spent
 
 SLOW = 0.004  # seconds
 IMAGES = 48
@@ -39,11 +40,16 @@ def clock() -> Clock:
     [
         (Spent(computed=0, for_images=9, decoding=9), None),
         (Spent(computed=1, for_batches=6, for_images=3, reading=9), "network"),
-        (Spent(computed=1, for_images=6, for_batches=3, decoding=9, imaging=1), "decoding"),
-        (Spent(computed=1, for_images=6, imaging=9, decoding=1), "network"),
+        (Spent(computed=1, for_images=6, for_batches=3, decoding=9, image_stage=1), "decoding"),
+        (Spent(computed=1, for_images=6, image_stage=9, decoding=1), "network"),
         (Spent(computed=1, for_images=6, reading=4, decoding=6), "reading"),  # they wait for files
         (Spent(computed=1, for_images=6, reading=1, decoding=6), "decoding"),
-        (Spent(computed=1, writing=6, for_batches=5), "writing"),
+        (
+            Spent(computed=1, for_images=6, reading=9, decoding=6, processed=7, available=10),
+            "decoding",
+        ),
+        (Spent(computed=1, writing=6, for_batches=5, elapsed=11, busy=5), "writing"),
+        (Spent(computed=1, writing=9, for_images=1, elapsed=10, busy=10), "network"),  # meanwhile
         (Spent(computed=1, listing=6, for_batches=5), "reading"),
     ],
 )
@@ -52,10 +58,19 @@ def test_the_main_loop_waits_for_what_limits(spent: Spent, stage: str | None) ->
 
 
 def test_a_stage_that_was_told_is_told_on_until_another_is_clearly_slower() -> None:
-    balanced = Spent(computed=1, for_batches=10, writing=11)
+    balanced = Spent(computed=1, for_batches=10, writing=11, elapsed=25, busy=10)
     assert balanced.limit("network") == "network"
     assert balanced.limit("writing") == balanced.limit() == "writing"
     assert balanced._replace(writing=14).limit("network") == "writing"
+
+
+def test_so_is_what_the_workers_do_most() -> None:
+    balanced = Spent(computed=1, for_images=10, decoding=10, image_stage=11)
+    assert balanced.limit("decoding") == "decoding"
+    assert balanced.limit("network") == balanced.limit() == "network"
+    assert balanced._replace(image_stage=14).limit("decoding") == "network"
+    assert balanced._replace(reading=6).limit("reading") == "reading"
+    assert balanced._replace(reading=6).limit("network") == "network"
 
 
 def test_the_last_seconds_count_at_present_and_all_of_them_for_the_whole(clock: Clock) -> None:
@@ -63,7 +78,9 @@ def test_the_last_seconds_count_at_present_and_all_of_them_for_the_whole(clock: 
     pace.begin(workers=1, devices=["CPU"])
 
     def second(on: str) -> str | None:
-        with pace.computing(1), pace.spending(on):
+        with pace.computing(1):
+            pass
+        with pace.spending(on):
             clock.now += 1
         return pace.limit
 
@@ -92,7 +109,7 @@ def test_a_card_is_idle_while_it_computes_no_batch(clock: Clock) -> None:
     clock.now += 1
     assert pace.idle == 0.5
     assert pace.whole().busy == 4
-    assert pace.whole().batching == 5
+    assert pace.whole().batch_stage == 5
 
 
 def test_rates_are_those_of_a_stage_alone(clock: Clock) -> None:
@@ -102,7 +119,7 @@ def test_rates_are_those_of_a_stage_alone(clock: Clock) -> None:
     for _ in range(10):
         with pace.spending("decoding"):
             clock.now += 0.5
-        with pace.spending("imaging"):
+        with pace.spending("image_stage"):
             clock.now += 0.125
     with pace.computing(10):
         clock.now += 1
@@ -113,16 +130,41 @@ def test_rates_are_those_of_a_stage_alone(clock: Clock) -> None:
     assert pace.network_rate == 4
 
 
+def test_what_is_told_of_a_whole_run(clock: Clock) -> None:
+    pace = Pace(clock)
+    pace.begin(workers=2, devices=["GPU 0"])
+    assert pace.told() == {}
+    for stage in ("decoding", "image_stage"):
+        with pace.spending(stage):
+            clock.now += 3 if stage == "decoding" else 0.25
+    with pace.computing(1):
+        clock.now += 0.75
+    told = {"devices": ["GPU 0"], "limited_by": "network"}
+    assert pace.told() == {**told, "rates": {"decoding": 0.7, "network": 1.3}}
+    with pace.computing(8):
+        clock.now += 4
+    assert pace.told() == {**told, "rates": {"decoding": 0.7, "network": 1.9}, "idle": 0.406}
+
+
 def test_the_network_is_no_faster_than_the_workers_that_compute_it(clock: Clock) -> None:
     pace = Pace(clock)
     pace.begin(workers=2, devices=["CPU"])
     with pace.spending("decoding"):
         clock.now += 1
-    with pace.spending("imaging"):
+    with pace.spending("image_stage"):
         clock.now += 0.5
     with pace.computing(1):
         clock.now += 0.01
     assert pace.network_rate == 4
+
+
+def test_what_a_thread_computes_is_no_waiting() -> None:
+    pace = Pace()
+    begin, computed = time.perf_counter(), time.thread_time()
+    with pace.waiting("reading"):
+        while time.thread_time() - computed < 0.05:
+            pass
+    assert pace.whole().reading <= time.perf_counter() - begin - 0.045
 
 
 class Slow(NamedTuple):
@@ -166,6 +208,7 @@ class Engine:
     shapes = ((1,),)
     batch_size = 4
     devices = ("device",)
+    batches_together = 1
 
     def __init__(self, slow: Slow, batches_in_flight: int) -> None:
         self.slow = slow

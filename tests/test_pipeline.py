@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from vggfeat import ImageError, VggfeatError, pipeline
+from vggfeat import ImageError, VggfeatError, ahead, pipeline
 from vggfeat.errors import TransientImageError
 from vggfeat.finish import Finish
 from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
@@ -56,9 +56,11 @@ class MeanEngine:
     shapes = ((1,),)
     batch_size = 4
 
-    def __init__(self, batches_in_flight: int = 1, device: str = "CPU") -> None:
+    devices = ("CPU",)
+
+    def __init__(self, batches_in_flight: int = 1, batches_together: int = 1) -> None:
         self.batches_in_flight = batches_in_flight
-        self.devices = (device,)
+        self.batches_together = batches_together
         self.sizes: list[int] = []
         self.prepared = 0
         self.lock = threading.Lock()
@@ -287,18 +289,18 @@ def written_slowly(engine: MeanEngine, images: int) -> Iterator[list[str]]:
 
 
 def test_batches_that_are_done_while_others_are_written_are_written_together() -> None:
-    writes = list(written_slowly(MeanEngine(2, "GPU 0"), 40))
+    writes = list(written_slowly(MeanEngine(2, 1024), 40))
     assert list(itertools.chain(*writes)) == [str(i) for i in range(40)]
     assert len(writes) < 20
 
 
-def test_what_processors_compute_is_written_batch_by_batch() -> None:
+def test_batches_are_written_one_by_one_where_the_engine_says_so() -> None:
     writes = list(written_slowly(MeanEngine(2), 8))
     assert writes == [[str(i)] for i in range(8)]
 
 
 def test_a_card_goes_on_while_the_disk_is_slow() -> None:
-    engine = MeanEngine(2, "GPU 0")
+    engine = MeanEngine(2, 1024)
     computed = []
     for _ in written_slowly(engine, 60):
         computed.append(len(engine.sizes))
@@ -306,8 +308,27 @@ def test_a_card_goes_on_while_the_disk_is_slow() -> None:
     assert max(meanwhile) > engine.batches_in_flight + 1
 
 
+def test_after_a_slow_write_what_is_done_is_not_held_back_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ahead, "_LONGEST", 0.1)
+
+    def images() -> Iterator[Grey]:
+        for number in range(60):
+            time.sleep(0.02)
+            yield Grey(str(number), number)
+
+    run = pipeline.run(images(), Preprocessing(), MeanEngine(2, 1024), batch_size=1)
+    next(run)
+    time.sleep(0.3)
+    begin = time.monotonic()
+    next(run)
+    assert time.monotonic() - begin < 0.6  # all of them take 1.2 s
+    run.close()
+
+
 def test_what_was_computed_before_a_fault_is_written() -> None:
-    engine = MeanEngine(2, "GPU 0")
+    engine = MeanEngine(2, 1024)
 
     def breaks(batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         if batch[0][0] >= 30:

@@ -189,6 +189,21 @@ def test_what_reading_raises_is_told_to_who_uses_it(is_ahead: bool) -> None:
     ahead.shutdown()
 
 
+def test_where_no_thread_can_be_started_users_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("reader"):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    real = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    desk = Desk()
+    files = [File(number, 2, desk, seconds=0.02) for number in range(64)]
+    run = pipeline.run(files, decoded_by(desk), MeanEngine(), batch_size=16, workers=WORKERS)
+    assert names(list(run)) == [file.name for file in files]
+    assert desk.most_files <= WORKERS
+
+
 def test_nothing_is_read_after_the_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_MOST_BYTES", ROOM)
     desk = Desk()

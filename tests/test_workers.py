@@ -189,14 +189,16 @@ def test_the_shutdown_cancels_what_has_not_begun_and_waits_for_nothing() -> None
     until(lambda: not threads("ended"))
 
 
-def process(task: str, after: str) -> subprocess.CompletedProcess[bytes]:
+def process(
+    task: str, after: str, pool: str = "Workers(1, 0.2)"
+) -> subprocess.CompletedProcess[bytes]:
     """What a process does that ends with code 5 while a task is running."""
     program = f"""
 import hashlib, sys, time
 from vggfeat.workers import Workers
 def task(item):
     {task}
-pool = Workers(1, 0.2)
+pool = {pool}
 future = pool.submit(task, 1, lambda item: "overdue")
 {after}
 pool.shutdown()
@@ -217,6 +219,13 @@ def test_a_process_ends_although_a_task_hangs() -> None:
 def test_a_process_ends_after_the_tasks_that_are_running() -> None:
     done = process("time.sleep(1); print('done', flush=True)", "time.sleep(0.5)")
     assert (done.returncode, done.stdout, done.stderr) == (5, b"done\n", b"")
+
+
+def test_a_process_does_not_wait_for_tasks_without_a_limit() -> None:
+    begin = time.monotonic()
+    done = process("time.sleep(30)", "time.sleep(0.2)", "Workers(1)")
+    assert (done.returncode, done.stdout, done.stderr) == (5, b"", b"")
+    assert time.monotonic() - begin < 4
 
 
 def test_a_thread_that_waits_holds_no_item(workers: Workers) -> None:

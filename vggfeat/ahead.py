@@ -13,6 +13,8 @@ from vggfeat.pace import Pace
 A = TypeVar("A")
 B = TypeVar("B")
 
+_LONGEST = 1.0  # seconds that done batches are held back, so that a kill loses no more than that
+
 
 def in_order(
     start: Callable[[A], Future[B]], items: Iterable[A], ahead: int, pace: Pace
@@ -37,21 +39,25 @@ def as_done(
     """What becomes of batches that are started in a pool, in order, at most `ahead` waiting.
 
     A batch that is done is handed on when the next one is there; but where it takes longer to
-    write one than to collect one, only when many are started, which are computed meanwhile.
+    write one than to collect one, only when many are started, which are computed meanwhile, or
+    when it is a while since the last one.
 
     Args:
         together: how many batches that are done may be handed on as one.
     """
     pending: deque[Future[list[B]]] = deque()
-    writing, began = 0.0, perf_counter()
+    writing, written = 0.0, perf_counter()
+    began = written
     for batch in batches:
         pending.append(start(batch))
-        collecting = perf_counter() - began
-        if len(pending) > ahead or (pending[0].done() and collecting >= writing):
+        now = perf_counter()
+        is_time = now - began >= writing or now - written >= _LONGEST
+        if len(pending) > ahead or (pending[0].done() and is_time):
             taken = _taken(pending, together, pace)
             began = perf_counter()
             yield taken
-            writing = perf_counter() - began
+            written = perf_counter()
+            writing = written - began
         began = perf_counter()
     while pending:
         yield _taken(pending, together, pace)

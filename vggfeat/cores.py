@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
+from vggfeat import cgroups
 
 
 def cores() -> int:
@@ -15,27 +14,8 @@ def cores() -> int:
         available = len(os.sched_getaffinity(0))
     else:
         available = os.cpu_count() or 1
-    return max(1, round(min(available, _quota())))
-
-
-def _quota() -> float:
-    """The smallest CPU quota of the control groups (version 2, then 1) around this process."""
-    try:
-        lines = _MEMBERSHIP.read_text().splitlines()
-    except OSError:
-        return float("inf")
-    quotas = [float("inf")]
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        root = _CGROUPS / "cpu" if controllers else _CGROUPS
-        group = root / path.lstrip("/")
-        for folder in (group, *group.parents):
-            quotas.append(_quota_of(folder))
-            if folder == root:
-                break
-    return min(quotas)
+    quotas = map(_quota_of, cgroups.around("cpu"))
+    return max(1, round(min([available, *quotas])))
 
 
 def _quota_of(group: Path) -> float:

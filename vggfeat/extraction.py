@@ -145,8 +145,7 @@ class Extraction:
             dtype="",
             seconds=seconds,
             skipped=str(self._images.skipped),
-            devices=self._pace.devices,
-            limited_by=self._pace.whole().limit(),
+            pace=self._pace.told(),
         )
 
 

@@ -42,7 +42,7 @@ class Extractor:
         precision: what the network is computed in: `float32`, `tf32`, `bfloat16` or `float16`.
         devices: `all` GPUs, or their numbers: `0,1`. One that fails is dropped with a warning.
         batch_size: images that an engine or GPU computes at once; None for what serves it best.
-            It changes speed and memory, not the vectors.
+            It changes speed and memory, and on a GPU the last bits of the vectors.
         workers: threads that decode; None for as many as there are processors to use.
         resize: length of the smaller side before the center is cut out, in pixels; None for 256
             in proportion to the size.

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from vggfeat.preprocess import Preprocessing
     from vggfeat.sources import ImageRef
 
-_TOGETHER = 1024  # images
-_PROCESSORS = ("CPU",)
-
 
 def run(
     images: Iterable[ImageRef],
@@ -88,7 +85,8 @@ def run(
     try:
         prepared = in_order(start_preparing, images, max(batch_size, 2 * workers), pace)
         batches = _grouped(prepared, batch_size)
-        together = _written_together(engine, batch_size)
+        shapes = [(batch_size, *shape) for shape in engine.shapes]
+        together = fitting(engine.batches_together, shapes)
         ahead = engine.batches_in_flight + together - 1
         for outcomes in as_done(start_computing, batches, ahead, together, pace):
             with pace.spending("writing"):
@@ -137,14 +135,3 @@ def _grouped(items: Iterable[Ready], batch_size: int) -> Iterator[list[Ready]]:
             batch, filled = [], 0
     if batch:
         yield batch
-
-
-def _written_together(engine: Engine, batch_size: int) -> int:
-    """How many batches at the most: several where cards may compute them faster than a disk writes.
-
-    It takes its milliseconds for one as for several.
-    """
-    if engine.devices == _PROCESSORS:
-        return 1
-    most = max(1, _TOGETHER // batch_size)
-    return fitting(most, [(batch_size, *shape) for shape in engine.shapes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -49,7 +50,8 @@ class Preparation:
     def __call__(self, being_read: BeingRead) -> Ready:
         image = being_read.image
         try:
-            with self.pace.spending("reading"):
+            # Where a file is here already, whoever takes it may have to wait for a processor.
+            with nullcontext() if being_read.is_here else self.pace.waiting("reading"):
                 source = self.reading.result(being_read)
         except OSError as error:
             return Failure(image.name, describe_os_error(error))
@@ -67,7 +69,7 @@ class Preparation:
             return Failure(image.name, str(error))
         except ImageError as error:
             return Failure(image.name, str(error), source.stamp)
-        with self.pace.spending("imaging"):
+        with self.pace.spending("image_stage"):
             arrays = self.engine.image_stage(pixels)
         return Prepared(image.name, source.stamp, sha256, arrays)
 

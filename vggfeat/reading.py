@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from vggfeat.errors import VggfeatError
 from vggfeat.workers import Workers
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class BeingRead(NamedTuple):
     image: ImageRef
     ahead: Future[Source] | None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether nobody has to wait for it."""
+        return self.ahead is not None and self.ahead.done()
+
 
 class Reading:
     """Reads images.
@@ -53,15 +59,15 @@ class Reading:
         self._since = time.perf_counter() - _WINDOW
 
     def start(self, image: ImageRef, use: Callable[[BeingRead], Future[A]]) -> Future[A]:
-        """Read an image ahead, if need be, and keep its room until what `use` gives is settled.
-
-        Raises:
-            VggfeatError: the system gives no thread.
-        """
+        """Read an image ahead, if need be, and keep its room until what `use` gives is settled."""
         number = next(self._numbers)
         self._room.expect(number)
-        is_ahead = self._threads.count > 0
-        ahead = self._threads.submit(self._read, (number, image)) if is_ahead else None
+        ahead = None
+        if self._threads.count > 0:
+            try:
+                ahead = self._threads.submit(self._read, (number, image))
+            except VggfeatError:  # the system gives no thread: users go on reading for themselves
+                self._threads.count = self._most_threads = 0
         used = use(BeingRead(image, ahead))
         used.add_done_callback(lambda _: self._room.leave(number))
         return used
@@ -73,6 +79,8 @@ class Reading:
             OSError, ImageError: it cannot be read.
         """
         image, ahead = being_read
+        if ahead and ahead.done():
+            return ahead.result()
         began = time.perf_counter() - time.thread_time()
         try:
             return ahead.result() if ahead else image.read()

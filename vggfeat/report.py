@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 _RUNS_TOLD = 20
@@ -36,8 +38,7 @@ class Report(NamedTuple):
         dtype: of the features.
         seconds: from the first image to the last row, without loading weights and engine.
         skipped: what was passed over in folders, in words.
-        devices: that have computed: `CPU`, or the GPUs; none where nothing was computed.
-        limited_by: which of `pace.STAGES` held it up; None where nothing was computed.
+        pace: what `Pace.told` tells of it.
     """
 
     output: str
@@ -50,8 +51,7 @@ class Report(NamedTuple):
     dtype: str
     seconds: float
     skipped: str
-    devices: tuple[str, ...] = ()
-    limited_by: str | None = None
+    pace: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def kept(self) -> int:
@@ -62,7 +62,7 @@ class Report(NamedTuple):
         self, started: datetime, versions: dict[str, str], before: list[dict[str, Any]]
     ) -> dict[str, Any]:
         """What `feats.json` tells of a run that began then, and of the last ones before it."""
-        run: dict[str, Any] = {
+        run = {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 3),
             "computed": self.computed,
@@ -72,9 +72,8 @@ class Report(NamedTuple):
             "failed": self.failed,
             "images_per_second": round(self.computed / max(self.seconds, 1e-6), 2),
             "versions": versions,
+            **self.pace,
         }
-        if self.limited_by:
-            run |= {"devices": list(self.devices), "limited_by": self.limited_by}
         return {
             "rows": self.rows,
             "failed": self.failed,

@@ -73,7 +73,7 @@ def extract(
         precision: `float32`, `tf32`, `bfloat16` or `float16`: what the network is computed in.
         devices: `all` GPUs, or their numbers: `0,1`.
         batch_size: images that an engine or GPU computes at once; None for what serves it best.
-            It changes speed and memory, not the vectors.
+            It changes speed and memory, and on a GPU the last bits of the vectors.
         workers: threads that decode; None for as many as there are processors to use.
         resize: length of the smaller side before the central square is cut out, in pixels; None
             for 256, or as much more as the size is larger than 224.
@@ -129,7 +129,7 @@ def extract(
                 computing, chosen, asked, size,
                 precision=precision, devices=devices, batch_size=batch_size, note=watcher.note,
             )  # fmt: skip
-            if engine != "ncnn" and (why := gpu.why_not()):
+            if engine != "ncnn" and (why := gpu.why_not() or _not_seen(built)):
                 watcher.note(why)
             elif engine == "auto" and not gpu.usable() and "ncnn" not in engines.installed():
                 watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
@@ -144,3 +144,10 @@ def extract(
         files = file_names(target, layers) if target else [sinks.STDOUT]
         written = map(Written, layers, files, shapes)
         return report._replace(output=os.fspath(output), layers=tuple(written), dtype=dtype)
+
+
+def _not_seen(engine: engines.Engine) -> str | None:
+    """What there is to say where TensorFlow computes on processors, for no reason that is known."""
+    if engine.name == "ncnn" or not gpu.usable() or engine.devices != ("CPU",):
+        return None
+    return "TensorFlow sees no GPU, though driver and libraries are there: see `vggfeat doctor`"

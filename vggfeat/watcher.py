@@ -27,7 +27,7 @@ class Watcher:
         """More images are done, failed ones included."""
 
     def limited(self, by: str | None) -> None:
-        """Which of `pace.STAGES` holds up the run at present; None until it is known."""
+        """Which of `stages.STAGES` holds up the run at present; None until it is known."""
 
     def failed(self, failure: Failure) -> None:
         """One image could not become a vector."""

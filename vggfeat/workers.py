@@ -86,8 +86,9 @@ class Workers:
             for _ in self._threads:
                 self._waiting.put(None)
             # C++ aborts the process where Python ends a daemon thread that comes back from it.
-            if running := [thread for thread in self._threads if thread.task]:
-                atexit.register(_join, running)
+            # Where there is no limit they only read.
+            if self._limit < _NEVER:
+                atexit.register(_join, [thread for thread in self._threads if thread.task])
 
     def _start_missing(self) -> None:
         if self._closed:

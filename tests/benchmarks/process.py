@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tests.benchmarks.growth import Watch, in_second_half
+
 ROOT = Path(__file__).parents[2]
 LIMIT = 30 * 60.0
-_POLL = 0.005
 NO_CARD = "-1"  # for CUDA_VISIBLE_DEVICES
 # Settings of whoever starts the benchmark, which would reach some ways and not the others.
 _UNSET = (
@@ -44,11 +45,13 @@ class Run:
         seconds: from its start to its end.
         first: from its start to the first vectors.
         peak: the most memory that it held, mapped files included, in bytes.
+        growth: bytes/s of its file in the second half; None where that was not seen.
     """
 
     seconds: float
     first: float
     peak: int
+    growth: float | None = None
 
 
 def run(
@@ -69,10 +72,13 @@ def run(
         FailedError: it failed, or took too long.
     """
     program = Program(command, cpus, card)
-    watch = _Watch(vectors) if vectors else None
-    peak, seconds = program.wait()
-    seen = watch.stop() if watch else _told(program.said())
-    return Run(seconds, seen - program.started if seen else seconds, peak)
+    watch = Watch(vectors) if vectors else None
+    try:
+        peak, seconds = program.wait()
+    finally:
+        seen = watch.stop() if watch else []
+    first = seen[0][0] if seen else 0.0 if watch else _told(program.said())
+    return Run(seconds, first - program.started if first else seconds, peak, in_second_half(seen))
 
 
 class Program:
@@ -138,40 +144,6 @@ class Program:
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         last = lines[-1].strip().rstrip(".") if lines else f"exit code {code}"
         return textwrap.shorten(last, 200)
-
-
-class _Watch:
-    """Looks, in a thread, for the moment when a file has grown past its header."""
-
-    def __init__(self, final: Path) -> None:
-        self._final = final
-        self._part = final.with_name(final.name + ".part")
-        self._seen = 0.0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> float:
-        """When it was, on the monotonic clock; 0 where it passed between two looks."""
-        self._ended.set()
-        self._thread.join()
-        return self._seen
-
-    def _look(self) -> None:
-        while not self._seen and not self._ended.wait(_POLL):
-            if self._final.exists() or _size(self._part) > _NPY_HEADER:
-                self._seen = time.monotonic()
-
-
-# What NumPy's .npy format takes for a matrix of two dimensions, padded for growth.
-_NPY_HEADER = 128
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _told(lines: list[str]) -> float:

@@ -21,6 +21,7 @@ class Row:
         rates: images/s; of a GPU's ceiling, FLOP/s.
         seconds: of a whole process.
         first: seconds from the start of the process to the first vectors.
+        steady: images/s in the second half of a run over photographs.
         peaks: bytes.
         single: seconds of a whole process with a single photograph.
         error: of fc7 against float64, the relative norm.
@@ -38,6 +39,7 @@ class Row:
     rates: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
+    steady: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
     single: list[float] = field(default_factory=list)
     error: float | None = None

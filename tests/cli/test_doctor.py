@@ -52,7 +52,7 @@ def test_a_card_without_cuda_libraries_is_told_with_the_command_that_mends_it(
     assert "auto takes   ncnn, 32 images at once: there is a GPU, but TensorFlow does not" in text
     assert said["warning"].startswith("there is a GPU, but TensorFlow does not find CUDA's")
     assert f"             -> {INSTALL}\n" in text
-    assert said["extract"] == "will run, with ncnn on CPU"
+    assert said["extract"] == "will run, with ncnn on CPU, once the weights are fetched"
     assert len(lines(done.stdout)) < 40
     assert done.stderr == b""
 

@@ -1,4 +1,5 @@
 /* A CUDA driver and an NVML in one file, which say what the environment tells them to say. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,13 @@ static long told(const char *name, long otherwise) {
 }
 
 /* cuda.h */
-int cuInit(unsigned flags) { return told("FAKE_ERROR", 0); }
+int cuInit(unsigned flags) {
+    FILE *log = getenv("FAKE_LOG") ? fopen(getenv("FAKE_LOG"), "a") : NULL;
+    if (log) { fputs("asked\n", log); fclose(log); }
+    if (getenv("FAKE_CRASH")) raise(told("FAKE_CRASH", 0));
+    puts("a driver that talks");
+    return told("FAKE_ERROR", 0);
+}
 int cuDriverGetVersion(int *version) { *version = told("FAKE_CUDA", 12040); return 0; }
 int cuDeviceGetCount(int *count) { *count = told("FAKE_CARDS", 1); return 0; }
 int cuDeviceGet(int *device, int index) { *device = index; return 0; }

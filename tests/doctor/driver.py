@@ -50,7 +50,7 @@ def machine(folder: Path, *libraries: str, driver: bool = True, **told: int) -> 
         libraries: others that the loader finds there, which hold nothing of use.
         driver: False for a machine without one.
         told: what the driver says: `cards`, `cuda` (12040 for 12.4), `capability` (90 for 9.0),
-            `error` (of cuInit), `nvml_error`, `mig`.
+            `error` (of cuInit), `crash` (there, by a signal), `nvml_error`, `mig`.
     """
     folder.mkdir(exist_ok=True)
     for name in (*(_DRIVER if driver else ()), *libraries):

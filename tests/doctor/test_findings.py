@@ -23,7 +23,8 @@ from tests.doctor.made import (
     with_other,
 )  # fmt: skip
 from vggfeat.doctor.facts import Facts
-from vggfeat.doctor.findings import ERROR, WARNING, Finding, conclude
+from vggfeat.doctor.finding import ERROR, WARNING, Finding
+from vggfeat.doctor.findings import conclude
 from vggfeat.doctor.memory import Memory
 from vggfeat.doctor.weights import WeightsFound
 from vggfeat.engines.cuda_driver import Driver
@@ -79,6 +80,16 @@ INSIDE = replace(MACHINE, container="Docker", kernel_driver="/proc/driver/nvidia
             "NVIDIA Container Toolkit",
         ),
         (
+            {"machine": INSIDE, "driver": Driver(found=True, cards=[])},
+            "that this container was not given",
+            "NVIDIA Container Toolkit",
+        ),
+        (
+            {"machine": replace(MACHINE, cards_on_bus=1), "driver": Driver(found=True, cards=[])},
+            "(on the PCI bus), but its driver shows none",
+            "/dev/nvidia0",
+        ),
+        (
             {"machine": replace(INSIDE, container=None)},
             "its library libcuda.so.1 is not found",
             "install the driver's library",
@@ -130,6 +141,18 @@ def test_cards_that_tensorflow_does_not_see_are_counted_with_its_reason() -> Non
     seen_one = trial("tensorflow", gpus=["H100"])
     found = the_one(facts(trial("ncnn"), seen_one, auto="tensorflow", driver=two))
     assert "TensorFlow sees 1 of 2 GPUs" in found.problem
+
+
+@on_linux
+def test_a_card_that_others_fill_is_told_and_an_error_where_there_is_no_other() -> None:
+    full = replace(CARD, index=1, free=GB // 2)
+    seen = (trial("tensorflow", gpus=["H100", "H100"]), trial("ncnn"))
+    two = the_one(facts(*seen, auto="tensorflow", driver=replace(DRIVER, cards=[CARD, full])))
+    assert (two.severity, two.problem[:32]) == (WARNING, "GPU 1 has 500 MB of memory free,")
+    alone = the_one(facts(*seen, auto="tensorflow", driver=replace(DRIVER, cards=[full])))
+    assert alone.severity == ERROR
+    unknown = replace(CARD, free=None)
+    assert conclude(facts(*seen, auto="tensorflow", driver=replace(DRIVER, cards=[unknown]))) == []
 
 
 def test_a_device_that_fails_while_others_go_on_is_a_warning() -> None:
@@ -219,6 +242,8 @@ def test_weights_that_cannot_be_fetched_are_an_error_unless_they_are_here(
 def test_weights_that_cannot_be_chosen_are_an_error() -> None:
     found = the_one(facts(weights=WeightsFound(["a", "b"], problem="the store has several")))
     assert (found.severity, found.problem) == (ERROR, "the store has several")
+    asked = WeightsFound([], origin="VGGFEAT_WEIGHTS", problem="x.h5: no such file")
+    assert "unset VGGFEAT_WEIGHTS" in the_one(facts(weights=asked)).remedy
 
 
 def test_a_full_disk_or_little_memory_is_a_warning() -> None:

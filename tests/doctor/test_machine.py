@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vggfeat import cgroups
 from vggfeat.doctor import disks, machine, memory
 from vggfeat.doctor.memory import Memory
 
@@ -19,8 +20,8 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "membership").write_text("0::/a/b\n")
     (tmp_path / "groups" / "a" / "b").mkdir(parents=True)
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_MEMBERSHIP", tmp_path / "membership")
-    monkeypatch.setattr(memory, "_CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(cgroups, "_MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(cgroups, "_CGROUPS", tmp_path / "groups")
     for name in ("_CPUINFO", "_FIRST_PROCESS", "_PCI"):
         monkeypatch.setattr(machine, name, tmp_path / name.strip("_").lower())
     monkeypatch.setattr(machine, "_MARKS", {tmp_path / "dockerenv": "Docker"})

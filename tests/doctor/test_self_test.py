@@ -42,6 +42,17 @@ def test_a_precision_that_cannot_be_computed_does_not_end_it() -> None:
     assert trial.ended is None
 
 
+def test_a_tensorflow_that_cannot_be_loaded_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('not this one')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert fault(self_test.run("tensorflow", ["float32"]), "float32") == (
+        "does not work: its self-test ended with exit code 1 while loading it (TensorFlow cannot "
+        "be loaded (not this one): pip install tensorflow)"
+    )
+
+
 def trial_of(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
     broken.install_ncnn(folder, monkeypatch, source)
     return self_test.run("ncnn", ["float32"], patience=10)

@@ -63,6 +63,21 @@ def test_a_file_has_to_be_one_that_can_be_read(
     assert "nowhere.h5: no such file" in (weights.look().problem or "")
 
 
+def test_weights_that_do_not_reach_fc7_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    store.save(networks.weights(networks.without("fc6", "fc7", "fc8")), "notop")
+    assert "fc7 cannot be computed" in (weights.look().problem or "")
+
+
+def test_a_home_that_is_unknown_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(*args: object, **options: object) -> None:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("VGGFEAT_STORE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", no_home)
+    problem = weights.look().problem or ""
+    assert problem.startswith("could not determine the home directory: set HOME, or VGGFEAT_STORE")
+
+
 def test_a_damaged_store_is_a_problem(narrow_in_store: str) -> None:
     store.path_of(narrow_in_store).write_bytes(b"cut short")
     assert weights.look().problem

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +34,16 @@ DEVICES = ("CPU 0", "CPU 1", "CPU 2")
 Fault = Callable[[str, int, int], None]
 
 
+fallen = threading.Event()
+
+
 def lost(device: str, images: int, before: int) -> None:
-    """One falls off the bus at its second batch."""
+    """One falls off the bus at its second batch, which the others leave it the time for."""
     if device == "CPU 1" and before:
+        fallen.set()
         raise tf.errors.InternalError(None, None, "CUDA_ERROR_ECC_UNCORRECTABLE\nat 0x7f")
+    if before:
+        assert fallen.wait(20)
 
 
 def small(device: str, images: int, before: int) -> None:
@@ -80,6 +87,7 @@ class Listener(Watcher):
 
 def play(folder: Path, name: str, options: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
     """Extract on those devices, and tell what was computed where."""
+    fallen.clear()
     batches: Counter[str] = Counter()
     real = Replica._program
 
@@ -95,6 +103,7 @@ def play(folder: Path, name: str, options: dict[str, Any], fault: Fault | None) 
 
         return compute
 
+    fallen.clear()
     listener, error = Listener(), ""
     with mock.patch.object(Replica, "_program", program):
         try:

@@ -23,7 +23,7 @@ class Card:
     """Features: the images' numbers and twice these. It holds so many images, and then breaks."""
 
     def __init__(
-        self, label: str = "card", batch_size: int = 8, holds: int = 99, breaks_at: int = 99
+        self, label: str = "card", batch_size: int = 8, holds: int = 99, breaks_at: int = 999
     ) -> None:
         self.label, self.batch_size = label, batch_size
         self.holds, self.breaks_at = holds, breaks_at

@@ -71,15 +71,16 @@ def test_what_a_lost_device_had_goes_to_the_others(played: Path) -> None:
 
 
 def test_out_of_memory_makes_batches_smaller_and_loses_no_row(played: Path) -> None:
-    assert told(played, "small")["notes"] == [
-        "CPU 2: out of memory with batches of 8, goes on with 4",
-        "CPU 2: out of memory with batches of 4, goes on with 2",
-    ]
+    first, *others = told(played, "small")["notes"]
+    assert first == "CPU 2: out of memory with batches of 8, goes on with 4"
+    # Where it comes to another batch before the end.
+    assert others in ([], ["CPU 2: out of memory with batches of 4, goes on with 2"])
     assert_all_rows(played, "small")
 
 
 def test_one_device_is_enough(played: Path) -> None:
-    assert len(told(played, "full")["notes"]) == 4  # halved twice; two are dropped
+    dropped = [note for note in told(played, "full")["notes"] if "goes on without it" in note]
+    assert [note.split(" failed")[0] for note in sorted(dropped)] == ["CPU 1", "CPU 2"]
     assert_all_rows(played, "full")
 
 
@@ -111,7 +112,7 @@ def test_devices_are_numbers(asked: Any, expected: tuple[int, ...] | None) -> No
     assert numbers(asked) == expected
 
 
-@pytest.mark.parametrize("asked", ["", "gpu", "0,", "-1", "0-3", "1.5", []])
+@pytest.mark.parametrize("asked", ["", "gpu", "0,", "-1", "0-3", "1.5", [], 1, None])
 def test_what_names_no_device_is_refused(asked: Any) -> None:
     with pytest.raises(UsageError, match="give all, or numbers of cards such as 0,1"):
         numbers(asked)
@@ -125,9 +126,11 @@ def test_of_an_error_in_a_graph_the_line_is_told_that_says_what_happened() -> No
     with pytest.raises(tf.errors.OpError) as caught:
         network(tf.zeros(3))
     assert reason(caught.value.message).startswith("Input to reshape is a tensor with 3 values")
-    with pytest.raises(tf.errors.OpError) as caught:
-        tf.zeros([1 << 40, 1 << 20])
-    assert reason(caught.value.message).startswith("OOM when allocating tensor with shape")
+    full = (  # TensorFlow waits ten seconds for memory before it says so
+        "{{function_node __wrapped__Fill_device_/job:localhost/device:CPU:0}} OOM when allocating "
+        "tensor with shape[1,2] and type float [Op:Fill] name: "
+    )
+    assert reason(full) == "OOM when allocating tensor with shape[1,2] and type float"
 
 
 def test_an_error_without_words_has_a_reason_too() -> None:

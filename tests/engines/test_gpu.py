@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.doctor.driver import CUDA_12, answers, machine, needs_bare_machine, needs_compiler
-from vggfeat.engines import cuda_libraries, gpu
+from vggfeat.engines import cuda_driver, cuda_libraries, gpu
 from vggfeat.engines.cuda_driver import Card, Driver
 from vggfeat.engines.cuda_libraries import Build
 
@@ -90,8 +90,8 @@ def test_one_library_that_is_missing_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "told",
-    [{"cards": 0}, {"error": 999}, {"error": 100}, {"driver": False}],
-    ids=["no card", "a driver that fails", "no device", "no driver"],
+    [{"cards": 0}, {"error": 100}, {"driver": False}],
+    ids=["no card", "no device", "no driver"],
 )
 def test_without_a_card_nothing_is_missing_and_auto_takes_the_processors(
     tmp_path: Path, told: dict[str, int]
@@ -107,6 +107,51 @@ def test_why_a_driver_shows_no_card_is_told_by_name(tmp_path: Path) -> None:
 
     assert error(999) == "CUDA_ERROR_UNKNOWN"
     assert error(803) == "error 803"
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"error": 999}, "CUDA_ERROR_UNKNOWN"),
+        ({"crash": 11}, "it crashed when it was asked (SIGSEGV)"),
+    ],
+)
+def test_a_driver_that_fails_or_crashes_leaves_the_processors_and_is_told(
+    tmp_path: Path, told: dict[str, int], error: str
+) -> None:
+    found = answers(machine(tmp_path, *CUDA_12, **told), **EVERYTHING, cards=CARDS)
+    assert (found["usable"], found["auto"], found["cards"]) == (False, "ncnn", [])
+    assert found["why"] == (f"NVIDIA's driver shows no card: {error} (nvidia-smi tells more)")
+
+
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [
+        ("import time; time.sleep(60)", "it did not answer in 1 s"),
+        ("", "it crashed when it was asked (exit code 0)"),
+    ],
+)
+def test_a_driver_that_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, error: str
+) -> None:
+    cuda_driver.forget()
+    (tmp_path / "program.py").write_text(program)
+    monkeypatch.setattr(cuda_driver, "_PROGRAM", tmp_path / "program.py")
+    monkeypatch.setattr(cuda_driver, "_LIBRARY", "libc.so.6")
+    monkeypatch.setattr(cuda_driver, "_PATIENCE", 1.0)
+    assert cuda_driver.ask().error == error
+    cuda_driver.forget()
+
+
+def test_the_driver_is_asked_once_but_for_the_cards_whose_memory_changes(tmp_path: Path) -> None:
+    def times(**expressions: str) -> int:
+        log = tmp_path / "log"
+        log.unlink(missing_ok=True)
+        answers({**machine(tmp_path), "FAKE_LOG": str(log)}, **expressions)
+        return len(log.read_text().splitlines())
+
+    assert times(**EVERYTHING) == 1
+    assert times(**EVERYTHING, cards=CARDS, again=CARDS) == 3
 
 
 def test_a_library_of_the_drivers_name_that_is_none_is_no_card(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""What is the TensorFlow engine's own: batches, memory, XLA, GPUs that are simulated."""
+"""What is the TensorFlow engine's own: batches, memory, XLA."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import tensorflow as tf
 from tests import networks
 from vggfeat import Extractor, VggfeatError
 from vggfeat.activations import parse_all
-from vggfeat.engines import batches, devices, gpu
+from vggfeat.engines import batches, devices, tf32
 from vggfeat.engines.replica import Compilation, Replica
 from vggfeat.engines.tensorflow import TensorFlowEngine
+from vggfeat.errors import UsageError
 
 CROPS = networks.pictures(5)
 XLA = Compilation(xla=True)
@@ -77,6 +79,27 @@ def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "No algorithm worked!  Error messages:\n  RESOURCE_EXHAUSTED: Allocating 4 bytes",
+        "Failed to allocate 4 bytes: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+        "failed to create cublas handle: CUBLAS_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_out_of_memory_is_told_by_the_message_too(
+    monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    def fault(replica: Replica, images: int) -> None:
+        if images > 2:
+            raise tf.errors.InternalError(None, None, message)
+
+    faults(monkeypatch, fault)
+    notes: list[str] = []
+    engine(notes, batch_size=4).batch_stage([CROPS])
+    assert notes == ["CPU: out of memory with batches of 4, goes on with 2"]
+
+
 def test_out_of_memory_with_one_image_ends_it_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -88,7 +111,7 @@ def test_out_of_memory_with_one_image_ends_it_in_one_sentence(
 def test_weights_that_do_not_fit_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tf, "constant", exhausted)
     notes: list[str] = []
-    with pytest.raises(VggfeatError, match="no device can hold the weights; `vggfeat doctor`"):
+    with pytest.raises(VggfeatError, match="no device can hold the weights: end other"):
         engine(notes)
     assert notes == ["CPU cannot hold the weights (out of memory): it is left out"]
 
@@ -121,13 +144,60 @@ def test_what_fails_after_xla_has_worked_is_the_device(monkeypatch: pytest.Monke
         compiled.batch_stage([CROPS])
 
 
+def test_two_batches_that_xla_fails_at_once_both_go_on_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def no_libdevice(replica: Replica, images: int) -> None:
+        if replica._compilation.xla:
+            both.wait()
+            raise tf.errors.InternalError(None, None, "libdevice not found")
+
+    monkeypatch.setattr(devices, "prepared", lambda tf, asked: [LARGE])
+    faults(monkeypatch, no_libdevice)
+    notes: list[str] = []
+    compiled = engine(notes, compilation=XLA, batch_size=2)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(compiled.batch_stage, [[CROPS[:2]]] * 2))
+    assert (len(notes), compiled.devices) == (1, ("GPU 0 (large)",))
+
+
+def test_a_batch_may_be_halved_while_another_is_in_the_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That has pieces left of the size that has been found too large."""
+    begun, halved = threading.Event(), threading.Event()
+    eight = np.concatenate([CROPS, CROPS[:3]])
+
+    def fault(replica: Replica, images: int) -> None:
+        if not begun.is_set():
+            begun.set()
+            assert halved.wait(20)
+        elif images > 2:
+            exhausted()
+
+    monkeypatch.setattr(devices, "prepared", lambda tf, asked: [LARGE])
+    (expected,) = engine(batch_size=2).batch_stage([eight])
+    faults(monkeypatch, fault)
+    made = engine(batch_size=4)
+    monkeypatch.setattr(made._dealer, "_note", lambda text: halved.set())
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(made.batch_stage, [eight])
+        assert begun.wait(20)
+        found = [pool.submit(made.batch_stage, [eight]).result(), first.result()]
+    for (features,) in found:
+        np.testing.assert_array_equal(features, expected)
+
+
 GIB = 1 << 30
+LARGE = devices.Device("/device:CPU:0", "GPU 0 (large)", True, 80 * GIB)
 VGG16 = 138_000_000 * 4, 224 * 224 * 64 * 4  # bytes of the weights and of the largest map
 
 
 @pytest.mark.parametrize(
     ("free", "images"),
-    [(80 * GIB, 128), (11 * GIB, 128), (7 * GIB, 64), (3 * GIB, 16), (0, 1), (None, 128)],
+    [(80 * GIB, 128), (21 * GIB, 128), (11 * GIB, 64), (3 * GIB, 8), (0, 1), (None, 128)],
 )
 def test_a_batch_is_as_large_as_the_free_memory_lets(free: int | None, images: int) -> None:
     assert batches.on_card(free, *VGG16) == images
@@ -137,22 +207,23 @@ def test_a_batch_is_as_large_as_the_free_memory_lets(free: int | None, images: i
 def cards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two GPUs of different memory, which the processors stand in for."""
     found = [
-        devices.Device("/device:CPU:0", "GPU 0 (large)", True, 80 * GIB),
+        LARGE,
         devices.Device("/device:CPU:0", "GPU 1 (small)", True, int(1.3 * GIB)),
     ]
     monkeypatch.setattr(devices, "prepared", lambda tf, asked: found)
+    monkeypatch.setattr(tf32, "_claimed", [])
 
 
 @pytest.mark.usefixtures("cards")
 def test_cards_get_batches_of_one_shape_by_their_memory(shapes: list[int]) -> None:
     made = engine()
     assert made.devices == ("GPU 0 (large)", "GPU 1 (small)")
-    assert (made.batch_size, made.batches_in_flight) == (128, 4)
+    assert (made.batch_size, made.batches_in_flight, made.batches_together) == (128, 6, 8)
     for _ in range(2):
         made.batch_stage([CROPS])
     large, *small = shapes
     assert large == 128
-    assert set(small) == {16}
+    assert set(small) == {4}
 
 
 @pytest.mark.usefixtures("cards")
@@ -169,90 +240,16 @@ def test_a_batch_that_is_asked_for_is_every_cards(shapes: list[int]) -> None:
 def test_sixteen_bits_are_compiled_on_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
     faults(monkeypatch, lambda replica, images: compiled.append(replica._compilation.xla))
-    for precision in ("float32", "tf32", "bfloat16", "float16"):
+    for precision in ("float32", "bfloat16"):
         engine(precision=precision, batch_size=2).batch_stage([CROPS[:2]])
-    assert compiled == [False, False, True, True]
+    assert compiled == [False, True]
 
 
-class Config:
-    """TensorFlow's settings on a machine with cards; what is set is kept."""
-
-    def __init__(self, cards: int, *, begun: bool = False) -> None:
-        self.physical = [SimpleNamespace(name=f"/physical_device:GPU:{n}") for n in range(cards)]
-        self.visible = self.physical
-        self.begun = begun
-        self.growing: list[str] = []
-        self.experimental = SimpleNamespace(
-            set_memory_growth=lambda card, on: self.growing.append(card.name),
-            get_device_details=lambda card: {"device_name": f"Card {card.name[-1]}"},
-        )
-
-    def list_physical_devices(self, kind: str) -> list[SimpleNamespace]:
-        return self.physical if kind == "GPU" else []
-
-    def set_visible_devices(self, chosen: list[SimpleNamespace], kind: str) -> None:
-        if self.begun:
-            raise RuntimeError("Visible devices cannot be modified after being initialized")
-        self.visible = chosen
-
-    def get_visible_devices(self, kind: str) -> list[SimpleNamespace]:
-        return self.visible
-
-    def list_logical_devices(self, kind: str) -> Iterator[SimpleNamespace]:
-        """Those that are visible, counted anew in the order of the machine."""
-        for number, _ in enumerate(self.visible):
-            yield SimpleNamespace(name=f"/device:GPU:{number}")
-
-
-def with_config(config: Config) -> Any:
-    return SimpleNamespace(config=config, errors=tf.errors)
-
-
-@pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    cards = [gpu.Card(n, f"Card {n}", 8, n + 1, (8, 0), "") for n in range(3)]
-    monkeypatch.setattr(gpu, "cards", lambda: cards)
-
-
-@pytest.mark.usefixtures("driver")
-def test_cards_have_numbers_names_and_free_memory() -> None:
-    config = Config(3)
-    found = devices.prepared(with_config(config), "all")
-    assert [(d.name, d.label, d.is_gpu, d.free) for d in found] == [
-        (f"/device:GPU:{n}", f"GPU {n} (Card {n})", True, n + 1) for n in range(3)
-    ]
-    assert config.growing == [card.name for card in config.physical]
-
-
-@pytest.mark.usefixtures("driver")
-def test_cards_that_are_not_asked_for_are_left_alone() -> None:
-    config = Config(3)
-    found = devices.prepared(with_config(config), "2,1")
-    assert [(d.name, d.label, d.free) for d in found] == [
-        ("/device:GPU:1", "GPU 2 (Card 2)", 3),
-        ("/device:GPU:0", "GPU 1 (Card 1)", 2),
-    ]
-    assert config.visible == [config.physical[2], config.physical[1]]
-
-
-@pytest.mark.usefixtures("driver")
-def test_a_process_that_uses_tensorflow_already_keeps_its_cards() -> None:
-    config = Config(3, begun=True)
-    (found,) = devices.prepared(with_config(config), [2])
-    assert (found.name, found.label) == ("/device:GPU:2", "GPU 2 (Card 2)")
-    config.visible = config.physical[:1]
-    with pytest.raises(VggfeatError, match="--devices 2: TensorFlow was started without it"):
-        devices.prepared(with_config(config), "0,2")
-    with pytest.raises(VggfeatError, match="--devices 3: there are GPU 0"):
-        devices.prepared(with_config(config), "3")
-
-
-def test_a_card_that_does_not_start_is_one_sentence() -> None:
-    config = Config(1)
-
-    def fail(kind: str) -> Any:
-        raise tf.errors.InternalError(None, None, "cuDevicePrimaryCtxRetain: out of memory\n at")
-
-    config.list_logical_devices = fail  # type: ignore[method-assign]
-    with pytest.raises(VggfeatError, match=r"start the GPU \(cuDevicePrimary.*: out of memory\): "):
-        devices.prepared(with_config(config), "all")
+@pytest.mark.usefixtures("cards")
+def test_cards_compute_in_float32_or_in_tf32_but_not_in_both() -> None:
+    """Its plans of convolutions TensorFlow keeps without regard to the switch."""
+    engine(precision="tf32")
+    engine(precision="float16")
+    engine(precision="tf32")
+    with pytest.raises(UsageError, match="float32 on a GPU after tf32: .* use another process"):
+        engine()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from tests import networks
@@ -68,3 +69,13 @@ def test_without_a_setting_it_is_below_the_users_cache_folder(
     monkeypatch.delenv("VGGFEAT_STORE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     assert home in store.folder().parents
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("VGGFEAT_STORE")
+    monkeypatch.setattr(platformdirs, "user_cache_path", fail)
+    with pytest.raises(WeightsError, match=r"home directory: set HOME, or VGGFEAT_STORE"):
+        store.folder()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vggfeat.pace import NETWORK
+from vggfeat.stages import NETWORK
 from vggfeat.watcher import Watcher
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -128,7 +129,8 @@ def _engines(facts: Facts) -> Iterator[Line]:
     if facts.missing_libraries:
         yield "CUDA", f"not found: {', '.join(facts.missing_libraries)}"
     auto = facts.auto
-    batch = f", {auto.batch_size} images at once" if auto.batch_size else ""
+    why = " by the free memory" if auto.engine == "tensorflow" and facts.driver.cards else ""
+    batch = f", {auto.batch_size} images at once{why}" if auto.batch_size else ""
     yield "auto takes", f"{auto.engine}{batch}: {auto.reason}"
 
 
@@ -142,7 +144,8 @@ def _engine(facts: Facts, trial: Trial) -> Iterator[str]:
         built = f"built for CUDA {'.'.join(map(str, cuda))}" if cuda else "built without CUDA"
         yield built if cuda or facts.tensorflow_build.with_cuda is False else "build unknown"
         if trial.gpus is not None:
-            yield f"sees {len(trial.gpus) or 'no'} GPU{'s' if len(trial.gpus) > 1 else ''}"
+            models = Counter(trial.gpus)
+            yield f"sees {', '.join(f'{n} x {model}' for model, n in models.items()) or 'no GPU'}"
     passed = [name for name in facts.precisions[trial.engine] if fault(trial, name) is None]
     figures = (f"{name} ({trial.precisions[name].error:.0e})" for name in passed)
     yield f"passes the self-test in {', '.join(figures)}" if passed else "fails the self-test"
@@ -152,7 +155,8 @@ def _files(facts: Facts) -> Iterator[Line]:
     weights = facts.weights
     if weights.taken is not None:
         fetched = f", fetched once ({_of(weights.fetched)})" if weights.fetched else ""
-        yield "weights", f"{weights.taken}, {_WHERE[str(weights.where)]}{fetched}"
+        origin = " (VGGFEAT_WEIGHTS)" if weights.origin == "VGGFEAT_WEIGHTS" else ""
+        yield "weights", f"{weights.taken}{origin}, {_WHERE[str(weights.where)]}{fetched}"
     for disk in facts.disks:
         state = disk.problem or f"{_of(disk.free)} free"
         if not (disk.writable or disk.problem):
@@ -167,10 +171,12 @@ def _verdict(report: Report) -> Line:
         return "extract", "will not run: see above"
     engine = report.facts.auto.engine
     trial = next(trial for trial in report.facts.self_tests if trial.engine == engine)
-    return "extract", f"will run, with {engine} on {', '.join(trial.precisions['float32'].devices)}"
+    devices = ", ".join(trial.precisions["float32"].devices)
+    fetched = ", once the weights are fetched" if report.facts.weights.fetched else ""
+    return "extract", f"will run, with {engine} on {devices}{fetched}"
 
 
 def _of(size: int | None) -> str:
-    from vggfeat.doctor.findings import in_words
+    from vggfeat.doctor.finding import in_words
 
     return "unknown" if size is None else in_words(size)

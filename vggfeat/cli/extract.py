@@ -32,7 +32,7 @@ after the ReLU where they have one; fc7:linear is before it. Maps [h,w,c] may be
 :max, :flat.
 
 Beside feats.npy are feats.index.csv (which row is which image), feats.json (what made it), and
-feats.failed.csv if an image failed (exit code 3). Several layers go into feats.fc7.npy and so on.
+feats.failed.csv if an image failed (exit code 3). Of several layers each has its feats.fc7.npy.
 
 \b
   vggfeat extract a.jpg b.jpg ./more -o feats.csv
@@ -91,7 +91,7 @@ GROUPS = {
 @click.option("--wait", is_flag=True, help="Wait for another run that is writing FILE.")
 @click.option(
     "--engine", type=click.Choice(NAMES), default="auto", metavar="NAME",
-    help="ncnn or tensorflow.  [default: tensorflow where there is a GPU for it, else ncnn]",
+    help="ncnn or tensorflow.  [default: tensorflow where there is a GPU, else ncnn]",
 )  # fmt: skip
 @click.option(
     "--devices", default="all", metavar="0,1",

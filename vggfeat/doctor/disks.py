@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vggfeat.errors import describe_os_error
+from vggfeat.errors import WeightsError, describe_os_error
 from vggfeat.weights import store
 
 
@@ -48,7 +48,7 @@ def _look(what: str, place: Callable[[], str | Path]) -> Disk:
         there = _nearest(Path(folder))
         writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
         return Disk(what, folder, shutil.disk_usage(there).free, writable)
-    except (OSError, RuntimeError) as error:  # a folder that was deleted, a home that is unknown
+    except (OSError, WeightsError) as error:  # a folder that was deleted, a home that is unknown
         reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
         return Disk(what, folder, problem=reason)
 

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from vggfeat.doctor import cards
 from vggfeat.doctor.facts import Facts
-from vggfeat.doctor.judgement import complaint_about_gpus, fault
+from vggfeat.doctor.finding import ERROR, WARNING, Finding, in_words
+from vggfeat.doctor.judgement import fault
 from vggfeat.doctor.self_test import Trial
-from vggfeat.engines import gpu
-
-ERROR = "error"  # extract will not run
-WARNING = "warning"  # it will, but not as well as it could
 
 _LEAST_MEMORY = 1_000_000_000  # what extract takes with ncnn
 _LEAST_DISK = 100_000_000  # the rows of 6,000 images
 _DEFAULT = "float32"
 
 
-class Finding(NamedTuple):
-    """Something that is not as it should be.
-
-    Attributes:
-        severity: `error` or `warning`.
-        problem: a clause.
-        remedy: what to do: a command, as far as there is one.
-    """
-
-    severity: str
-    problem: str
-    remedy: str
-
-
 def conclude(facts: Facts) -> list[Finding]:
     """All that is not as it should be, errors first. Without an error, extract will run."""
-    found = [*_engines(facts), *_weights(facts), *_disks(facts), *_memory(facts), *_cards(facts)]
+    found = [
+        *_engines(facts),
+        *_weights(facts),
+        *_disks(facts),
+        *_memory(facts),
+        *cards.conclude(facts),
+    ]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
 
@@ -85,7 +74,10 @@ def _repair(trial: Trial, trials: list[Trial]) -> str:
 def _weights(facts: Facts) -> Iterator[Finding]:
     weights = facts.weights
     if weights.problem:
-        yield Finding(ERROR, weights.problem, "vggfeat weights list shows what there is")
+        remedy = "vggfeat weights list shows what there is"
+        if weights.origin == "VGGFEAT_WEIGHTS":
+            remedy = f"change or unset VGGFEAT_WEIGHTS; {remedy}"
+        yield Finding(ERROR, weights.problem, remedy)
     if not weights.fetched:
         return
     store = next(disk for disk in facts.disks if disk.what == "store")
@@ -121,70 +113,3 @@ def _memory(facts: Facts) -> Iterator[Finding]:
             f"{in_words(_LEAST_MEMORY)}",
             "raise the container's limit" if memory.limited else "end other programs",
         )
-
-
-def _cards(facts: Facts) -> Iterator[Finding]:
-    driver, hidden = facts.driver, facts.visible_devices is not None
-    if driver.cards:
-        yield from _unused_cards(facts)
-    elif driver.error:
-        yield Finding(
-            WARNING,
-            f"NVIDIA's driver shows no card: {driver.error}",
-            "nvidia-smi tells more; after an update of the driver, restart the machine",
-        )
-    elif driver.found and hidden:
-        yield Finding(
-            WARNING,
-            f"with CUDA_VISIBLE_DEVICES={facts.visible_devices} NVIDIA's driver shows no card",
-            "unset CUDA_VISIBLE_DEVICES",
-        )
-    elif not driver.found:
-        yield from _unreachable_cards(facts)
-
-
-def _unused_cards(facts: Facts) -> Iterator[Finding]:
-    missing = facts.missing_libraries or []
-    hindrance = gpu.hindrance(facts.driver, facts.tensorflow_build, missing)
-    trial = facts.self_test_of("tensorflow")
-    if hindrance:
-        yield Finding(WARNING, f"there is a GPU, but {hindrance.why}", hindrance.remedy)
-    elif trial and trial.gpus is not None and len(trial.gpus) < len(facts.driver.cards):
-        seen = f"{len(trial.gpus)} of {len(facts.driver.cards)} GPUs" if trial.gpus else "no GPU"
-        yield Finding(
-            WARNING,
-            f"TensorFlow sees {seen}, for all that driver and libraries are there"
-            f"{complaint_about_gpus(trial.log)}",
-            "vggfeat doctor --json shows all of its log"
-            + ("" if trial.gpus else "; until then --engine ncnn is faster"),
-        )
-
-
-def _unreachable_cards(facts: Facts) -> Iterator[Finding]:
-    machine = facts.machine
-    sign = machine.kernel_driver or ("on the PCI bus" if machine.cards_on_bus else None)
-    if sign is None:
-        return
-    if machine.container:
-        yield Finding(
-            WARNING,
-            f"the machine seems to have an NVIDIA card ({sign}) that this container was not given",
-            "docker run --gpus all ..., with the NVIDIA Container Toolkit on the host",
-        )
-    elif machine.kernel_driver:
-        yield Finding(
-            WARNING,
-            f"the kernel has NVIDIA's driver ({sign}), but its library libcuda.so.1 is not found",
-            "install the driver's library (Debian: libcuda1, Ubuntu: libnvidia-compute-...)",
-        )
-    else:
-        yield Finding(
-            WARNING,
-            "there is an NVIDIA card on the PCI bus, but no driver for it",
-            "install NVIDIA's driver (Ubuntu: ubuntu-drivers install)",
-        )
-
-
-def in_words(size: int) -> str:
-    """Bytes as `1.1 GB` or `553 MB`."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

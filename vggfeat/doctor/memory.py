@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vggfeat import cgroups
+
 _MEMINFO = Path("/proc/meminfo")
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class Memory:
 def look() -> Memory:
     told = _meminfo()
     total, free = told.get("MemTotal") or _physical(), told.get("MemAvailable")
-    limits = [(limit, limit - used) for limit, used in _groups() if total is None or limit < total]
+    groups = filter(None, map(_of, cgroups.around("memory")))
+    limits = [(limit, limit - used) for limit, used in groups if total is None or limit < total]
     if not limits:
         return Memory(total, free)
     rests = [rest for _, rest in limits] + ([] if free is None else [free])
@@ -53,27 +53,11 @@ def _physical() -> int | None:
         return None
 
 
-def _groups() -> Iterator[tuple[int, int]]:
-    """Limit and use of each control group (version 2, then 1) around this process."""
-    try:
-        lines = _MEMBERSHIP.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        root = _CGROUPS / "memory" if controllers else _CGROUPS
-        group = root / path.lstrip("/")
-        for folder in (group, *group.parents):
-            if (found := _of(folder)) is not None:
-                yield found
-            if folder == root:
-                break
-
-
 def _of(group: Path) -> tuple[int, int] | None:
-    """What files hold in memory that can be dropped does not count as used."""
+    """Limit and use of a control group, of version 2 or 1; None where it has no limit.
+
+    What files hold in memory that can be dropped does not count as used.
+    """
     for limit, usage, cached in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from vggfeat.doctor import facts, findings
 from vggfeat.doctor.facts import Facts
-from vggfeat.doctor.findings import ERROR, Finding
+from vggfeat.doctor.finding import ERROR, Finding
 from vggfeat.errors import EXIT_DONE, EXIT_FAILED
 
 

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from vggfeat.engines.precision import TF32
 
 PATIENCE = 120.0  # seconds
 
@@ -76,7 +78,19 @@ class Trial:
 
 
 def run(engine: str, precisions: Sequence[str], patience: float = PATIENCE) -> Trial:
-    """Test an engine, in a process that may take so many seconds."""
+    """Test an engine, in a process that may take so many seconds, and one more for tf32.
+
+    On GPUs that cannot be computed where float32 has been.
+    """
+    trial = _run(engine, [name for name in precisions if name != TF32], patience)
+    if TF32 not in precisions or trial.ended:
+        return trial
+    other = _run(engine, [TF32], patience)
+    seconds = round(trial.seconds + other.seconds, 1)
+    return replace(other, seconds=seconds, precisions=trial.precisions | other.precisions)
+
+
+def _run(engine: str, precisions: Sequence[str], patience: float) -> Trial:
     folders = [folder for folder in sys.path if os.path.isabs(folder)]
     command = [*_PYTHON, _START, json.dumps(folders), engine, *precisions]
     # Warnings of TensorFlow say why it sees no GPU.

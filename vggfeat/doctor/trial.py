@@ -21,6 +21,8 @@ _PICTURES = 4
 
 def main(engine: str, precisions: Sequence[str]) -> None:
     """Compute one batch on each device, in each precision, and compare it with plain NumPy."""
+    from vggfeat.errors import VggfeatError
+
     file = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is none of ours
 
@@ -29,7 +31,10 @@ def main(engine: str, precisions: Sequence[str]) -> None:
 
     tell(doing="loading it")
     if engine == "tensorflow":
-        tell(**_tensorflow())
+        try:
+            tell(**_tensorflow())
+        except VggfeatError as error:
+            sys.exit(str(error))
     from vggfeat.doctor import network
 
     weights, images = network.weights(), network.pictures(_PICTURES)

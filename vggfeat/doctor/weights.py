@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from vggfeat import engines
+from vggfeat.activations import Activation
 from vggfeat.errors import WeightsError
 from vggfeat.weights import KERAS, RANDOM, caches, default_name, existing, published, store
 
 _ABOUT = 553_000_000  # bytes, of a VGG16 whose published size is not known for sure
+_ASKED = [Activation("fc7")]  # what extract computes without --layer
 _COPIES = 2  # the file that comes and the one that is kept
 
 
@@ -36,9 +39,10 @@ class WeightsFound:
 
 
 def look() -> WeightsFound:
-    names = store.names()
+    names: list[str] = []
     origin = "default"
     try:
+        names = store.names()
         if taken := os.environ.get("VGGFEAT_WEIGHTS"):
             origin = "VGGFEAT_WEIGHTS"
         elif taken := default_name():
@@ -53,12 +57,12 @@ def look() -> WeightsFound:
 def _whereabouts(name: str) -> tuple[str, int]:
     """Where it is, and how many bytes have to be fetched. Raises WeightsError."""
     if store.contains(name):
-        store.open_weights(name)
+        engines.check_reaches(store.open_weights(name), _ASKED)
         return "store", 0
     if name == RANDOM:
         return "made", 0
     if name not in published.FILES:
-        existing(name)
+        engines.check_reaches(existing(name), _ASKED)
         return "file", 0
     file = published.FILES[name]()
     if caches.find(name, file):

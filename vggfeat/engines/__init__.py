@@ -35,6 +35,7 @@ class Engine(Protocol):
     shapes: tuple[tuple[int, ...], ...]  # of one image's features, for each activation
     batch_size: int  # that serves it best
     batches_in_flight: int  # how many calls of `batch_stage` may run side by side
+    batches_together: int  # how many may be written as one: several where it outruns a disk
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -110,7 +111,7 @@ def resolve(
     if name not in NAMES:
         raise UsageError(f"no engine {name!r}; there are {', '.join(NAMES)}")
     chosen = auto(precision, devices) if name == "auto" else name
-    precisions.check(precision, chosen)
+    precisions.check(precision, chosen, devices)
     if chosen == "ncnn" and numbers(devices) is not None:
         raise UsageError("ncnn computes on the processors: --devices is for --engine tensorflow")
     return chosen

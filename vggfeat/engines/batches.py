@@ -10,7 +10,11 @@ _MOST_BYTES = 1 << 26
 _MOST_ON_CARD = 128
 _LEFT_FREE = 0.2  # of a card's free memory, for others and for what comes in pieces
 _WORKSPACE = 1 << 30  # bytes: CUDA's context, and what cuDNN's convolutions take
-_MAPS_AT_ONCE = 3  # of the largest: what goes in, what comes out, one in another layout
+# On a card: while one is computed, the results of another are copied back and images of a third
+# wait to be copied. TensorFlow lets that wait for what has begun there.
+BATCHES_AT_ONCE = 3
+# Of the largest: what goes in, what comes out, one in another layout.
+_MAPS_AT_ONCE = 3 * BATCHES_AT_ONCE
 
 
 def fitting(most: int, shapes: Iterable[tuple[int, ...]]) -> int:

@@ -1,23 +1,27 @@
 """What NVIDIA's driver says of the cards, asked of it directly: no CUDA toolkit takes part.
 
-Numbers and names of functions are those of the CUDA driver API's header, cuda.h; free memory and
-the driver's own version come from NVML, which other programs' use of the cards shows in.
+It is asked in a process of its own. A driver that is broken may crash the process that asks, or
+never answer; and who has asked it cannot use the cards in processes that are forked later.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import importlib
+import functools
+import json
+import os
+import signal
 import sys
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from vggfeat import limited
+from vggfeat.errors import describe_os_error
+
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-_CAPABILITY = (75, 76)  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
-_NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
+_PROGRAM = Path(__file__).with_name("cuda_calls.py")
+_PATIENCE = 60.0  # seconds; a machine of eight cards that nobody uses takes some 10 to wake them
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ class Driver:
         cards: those that this process may use: `CUDA_VISIBLE_DEVICES` counts.
         cuda: the newest CUDA that it supports, such as `(12, 4)`; None if it does not tell.
         version: its own, such as `550.54.15`; None where NVML does not tell.
-        error: why it shows no card, by its name in cuda.h, such as `CUDA_ERROR_UNKNOWN`; None
-            where it works, be there cards or none.
+        error: why it shows no card, by its name in cuda.h, such as `CUDA_ERROR_UNKNOWN`, or in
+            words; None where it works, be there cards or none.
     """
 
     found: bool
@@ -61,114 +65,41 @@ class Driver:
     error: str | None = None
 
 
-class _CallError(Exception):
-    """A function of the driver returned something else than CUDA_SUCCESS."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 def ask() -> Driver:
-    """Ask the driver. Takes a fraction of a millisecond where there is none."""
+    """The driver's answers, asked for once in a process: `forget` lets it be asked again.
+
+    Takes a fraction of a millisecond where there is no driver.
+    """
     try:
-        library = ctypes.CDLL(_LIBRARY)
+        ctypes.CDLL(_LIBRARY)
     except OSError:
         return Driver(found=False, cards=[])
-    cards: list[Card] = []
-    error = None
+    return _asked(_LIBRARY, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def forget() -> None:
+    """Let the next `ask` ask the driver again: free memory changes."""
+    _asked.cache_clear()
+
+
+@functools.lru_cache
+def _asked(library: str, visible: str | None) -> Driver:
     try:
-        _call(library.cuInit, 0)
-        count = _number(library.cuDeviceGetCount)
-        with _nvml() as nvml:
-            cards = [_card(library, index, nvml) for index in range(count)]
-    except _CallError as failure:
-        error = None if failure.code == _NO_DEVICE else _name_of(library, failure.code)
-    except AttributeError as lacking:  # a library of that name, but not the driver's
-        error = str(lacking)
-    with _nvml() as nvml:
-        return Driver(True, cards, _cuda(library), _version(nvml), error)
+        code, answer = limited.run(_PROGRAM, [library], b"", _PATIENCE)
+    except OSError as error:
+        return Driver(True, [], error=f"it could not be asked ({describe_os_error(error)})")
+    if code is None:
+        return Driver(True, [], error=f"it did not answer in {_PATIENCE:.0f} s")
+    if code or not answer:
+        return Driver(True, [], error=f"it crashed when it was asked ({_ending(code)})")
+    told: dict[str, Any] = json.loads(answer)
+    cards = [Card(**{**card, "capability": tuple(card["capability"])}) for card in told["cards"]]
+    cuda = tuple(told["cuda"]) if told["cuda"] else None
+    return Driver(True, cards, cuda, told["version"], told["error"])
 
 
-def _card(library: Any, index: int, nvml: Any) -> Card:
-    device = ctypes.c_int(_number(library.cuDeviceGet, index))
-    name = ctypes.create_string_buffer(256)
-    _call(library.cuDeviceGetName, name, len(name), device)
-    total = ctypes.c_size_t()
-    _call(library.cuDeviceTotalMem_v2, ctypes.byref(total), device)
-    major, minor = (_number(library.cuDeviceGetAttribute, what, device) for what in _CAPABILITY)
-    found, free = _free(nvml, _uuid(library, device))
-    return Card(
-        index, name.value.decode("utf-8", "replace"), total.value, free, (major, minor), found
-    )
-
-
-def _uuid(library: Any, device: ctypes.c_int) -> str:
-    """36 characters. Only the newer function tells parts of a card from each other."""
-    raw = (ctypes.c_ubyte * 16)()
-    function = getattr(library, "cuDeviceGetUuid_v2", None) or library.cuDeviceGetUuid
-    _call(function, raw, device)
-    return str(uuid.UUID(bytes=bytes(raw)))
-
-
-def _cuda(library: Any) -> tuple[int, int] | None:
+def _ending(code: int) -> str:
     try:
-        version = _number(library.cuDriverGetVersion)
-    except (_CallError, AttributeError):
-        return None
-    return version // 1000, version % 1000 // 10
-
-
-def _number(function: Any, *args: Any) -> int:
-    """What a function writes to its first argument. Raises _CallError."""
-    value = ctypes.c_int()
-    _call(function, ctypes.byref(value), *args)
-    return value.value
-
-
-def _call(function: Any, *args: Any) -> None:
-    """Raises _CallError."""
-    if code := function(*args):
-        raise _CallError(code)
-
-
-def _name_of(library: Any, code: int) -> str:
-    name = ctypes.c_char_p()
-    with contextlib.suppress(AttributeError):
-        library.cuGetErrorName(code, ctypes.byref(name))
-    return name.value.decode() if name.value else f"error {code}"
-
-
-@contextlib.contextmanager
-def _nvml() -> Iterator[Any]:
-    """The module pynvml, ready to be asked; None where NVML is not there."""
-    try:
-        pynvml = importlib.import_module("pynvml")
-        pynvml.nvmlInit()
-    except Exception:  # of the library, or of another package by that name
-        yield None
-        return
-    try:
-        yield pynvml
-    finally:
-        with contextlib.suppress(Exception):
-            pynvml.nvmlShutdown()
-
-
-def _free(nvml: Any, identity: str) -> tuple[str, int | None]:
-    """NVML's own name of a card, and its free bytes."""
-    for name in (f"GPU-{identity}", f"MIG-{identity}"):
-        with contextlib.suppress(Exception):
-            handle = nvml.nvmlDeviceGetHandleByUUID(name)
-            try:
-                return name, int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
-            except Exception:  # a card that shares the machine's memory has none of its own
-                return name, None
-    return f"GPU-{identity}", None
-
-
-def _version(nvml: Any) -> str | None:
-    with contextlib.suppress(Exception):
-        version = nvml.nvmlSystemGetDriverVersion()
-        return version.decode() if isinstance(version, bytes) else str(version)
-    return None
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"exit code {code}"

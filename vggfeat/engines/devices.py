@@ -39,10 +39,10 @@ def numbers(asked: str | Sequence[int]) -> tuple[int, ...] | None:
     """
     if asked == ALL:
         return None
-    parts = asked.split(",") if isinstance(asked, str) else asked
     try:
+        parts = asked.split(",") if isinstance(asked, str) else asked
         found = tuple(dict.fromkeys(map(int, parts)))
-    except ValueError:
+    except (ValueError, TypeError):
         found = ()
     if not found or min(found) < 0:
         raise UsageError(f"no devices {asked!r}: give all, or numbers of cards such as 0,1")
@@ -70,22 +70,22 @@ def prepared(tf: Any, asked: str | Sequence[int]) -> list[Device]:
         _set(tf.config.experimental.set_memory_growth, card, True)
     try:
         found = _gpus(tf) if cards else _processors(tf)
-    except (RuntimeError, tf.errors.OpError) as error:
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
         raise VggfeatError(
             f"TensorFlow cannot start the GPU ({reason(str(error))}): `vggfeat doctor` looks into "
             "it, and --engine ncnn does without"
         ) from error
-    if wanted is None:
-        return list(found.values())
+    if wanted is None:  # the program may have hidden all cards from TensorFlow
+        return list((found or _processors(tf)).values())
     _check_there(wanted, found, len(cards))
     return [found[number] for number in wanted]
 
 
 def _set(change: Any, *values: Any) -> None:
-    """Change a setting, unless the process uses TensorFlow already: then it stays as it is."""
+    """Change a setting, unless the program has set or used what it is of: then it stays so."""
     try:
         change(*values)
-    except RuntimeError:
+    except (RuntimeError, ValueError):
         return
 
 

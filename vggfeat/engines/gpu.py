@@ -1,4 +1,4 @@
-"""Whether TensorFlow would find a GPU, and why not: asked of the driver, in milliseconds."""
+"""Whether TensorFlow would find a GPU, and why not: asked of the driver."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _INSTALL = "pip install 'vggfeat[cuda]'"
 def cards() -> list[Card]:
     """The NVIDIA cards that this process may use; none without a driver.
 
-    `CUDA_VISIBLE_DEVICES` counts, as the driver itself looks at it.
+    `CUDA_VISIBLE_DEVICES` counts, as the driver itself looks at it. Asked anew each time, as free
+    memory changes.
     """
+    cuda_driver.forget()
     return cuda_driver.ask().cards
 
 
@@ -37,9 +39,11 @@ def usable() -> bool:
 def why_not() -> str | None:
     """Why TensorFlow cannot use the card that is here, and what to do, in one sentence.
 
-    None if it can, or there is no card.
+    None if it can, or the driver knows of no card.
     """
     driver = cuda_driver.ask()
+    if driver.error:
+        return f"NVIDIA's driver shows no card: {driver.error} (nvidia-smi tells more)"
     found = _hindrance(driver) if driver.cards else None
     return f"there is a GPU, but {found.why}: {found.remedy}" if found else None
 

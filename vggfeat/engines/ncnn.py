@@ -37,6 +37,7 @@ class NcnnEngine:
 
     name = "ncnn"
     devices = ("CPU",)
+    batches_together = 1
 
     def __init__(
         self, weights: Weights, activations: Sequence[Activation], size: int = SIZE

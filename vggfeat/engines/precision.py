@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vggfeat.engines import gpu
+from vggfeat.engines.devices import ALL, numbers
 from vggfeat.errors import UsageError
 
 FLOAT32, TF32, BFLOAT16, FLOAT16 = NAMES = ("float32", "tf32", "bfloat16", "float16")
@@ -23,22 +24,31 @@ def possible(engine: str) -> list[str]:
     return [name for name in NAMES if not _hindrance(name, engine)]
 
 
-def check(precision: str, engine: str) -> None:
-    """Raise UsageError where an engine cannot compute in a precision here, or there is no such."""
+def check(precision: str, engine: str, devices: str | Sequence[int] = ALL) -> None:
+    """See that an engine can compute in a precision here.
+
+    Args:
+        devices: `all`, or the numbers of GPUs.
+
+    Raises:
+        UsageError: it cannot, or there is no such precision.
+    """
     if precision not in NAMES:
         raise UsageError(f"no precision {precision!r}; there are {', '.join(NAMES)}")
-    if why := _hindrance(precision, engine):
+    if why := _hindrance(precision, engine, devices):
         others = ", ".join(possible(engine))
         raise UsageError(f"{precision} cannot be computed here: {why}; there is {others}")
 
 
-def _hindrance(precision: str, engine: str) -> str | None:
+def _hindrance(precision: str, engine: str, devices: str | Sequence[int] = ALL) -> str | None:
     if precision == FLOAT32:
         return None
     if engine == "ncnn":
         return "ncnn computes in float32 alone"
-    if cards := gpu.cards() if gpu.usable() else []:
-        return _hindrance_of(cards, precision)
+    if gpu.usable():
+        wanted = numbers(devices)
+        cards = gpu.cards()
+        return _hindrance_of([c for c in cards if not wanted or c.index in wanted], precision)
     if precision != BFLOAT16:
         return gpu.why_not() or "it takes a GPU, and there is none"
     return None if _processor_has_bfloat16() else "this processor has no bfloat16 arithmetic"

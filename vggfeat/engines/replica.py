@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
     from vggfeat.activations import Activation
     from vggfeat.weights.canonical import Float32
+
+
+# CUDA's libraries and XLA take memory beside TensorFlow's, and tell of it in errors of their own.
+_MEMORY_IS_FULL = re.compile(
+    r"RESOURCE_EXHAUSTED|out of memory|ERROR_OUT_OF_MEMORY|STATUS_ALLOC_FAILED", re.IGNORECASE
+)
 
 
 class Compilation(NamedTuple):
@@ -86,18 +93,21 @@ class Replica:
             OutOfMemoryError: the batch is too large for the device.
             DeviceError: it failed otherwise.
         """
+        compiled = self._compilation
         try:
             return self._computed(images)
         except OutOfMemoryError:
             raise
         except DeviceError as error:
-            if not self._gave_up_xla(error):
+            if not self._gave_up_xla(compiled, error):
                 raise
         return self._computed(images)
 
     def _computed(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         rows = len(images)
         shape = self._shape()
+        if shape and rows > shape:  # another thread has found it too large meanwhile
+            raise OutOfMemoryError("out of memory")
         # On processors the rows of every batch from two up have the same bits (measured); a
         # GPU's library chooses its algorithms by the shape of the batch.
         padded = _padded(images, shape or max(rows, 2))
@@ -136,10 +146,16 @@ class Replica:
 
         return network.get_concrete_function()
 
-    def _gave_up_xla(self, error: DeviceError) -> bool:
-        """Whether another try without XLA is worth it: some machines lack what it takes."""
+    def _gave_up_xla(self, compiled: Compilation, error: DeviceError) -> bool:
+        """Whether another try without XLA is worth it: some machines lack what it takes.
+
+        Args:
+            compiled: how it was when the batch began, which failed.
+        """
         with self._lock:
-            if self._has_computed or not self._compilation.xla:
+            if self._compilation != compiled:  # another thread has met the same
+                return True
+            if self._has_computed or not compiled.xla:
                 return False
             self._compilation = self._compilation._replace(xla=False)
             self._programs.clear()
@@ -154,6 +170,8 @@ class Replica:
         except errors.ResourceExhaustedError as error:
             raise OutOfMemoryError("out of memory") from error
         except errors.OpError as error:
+            if _MEMORY_IS_FULL.search(error.message):
+                raise OutOfMemoryError("out of memory") from error
             raise DeviceError(reason(error.message)) from error
 
 

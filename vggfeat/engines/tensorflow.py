@@ -10,7 +10,8 @@ import numpy as np
 
 from vggfeat.engines import devices as all_devices
 from vggfeat.engines import precision as precisions
-from vggfeat.engines.batches import fitting, on_card
+from vggfeat.engines import tf32
+from vggfeat.engines.batches import BATCHES_AT_ONCE, fitting, on_card
 from vggfeat.engines.dealing import Dealer, DeviceError, Note
 from vggfeat.engines.graph import Arithmetic
 from vggfeat.engines.replica import Compilation, Replica
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from vggfeat.weights.canonical import Weights
 
 _BATCH_ON_PROCESSORS = 16  # images of 224 pixels
-# One is copied to a card and its results back while the other is computed.
-_BATCHES_AT_ONCE = 2
+_TOGETHER = 1024  # images
 
 
 class TensorFlowEngine:
@@ -44,7 +44,8 @@ class TensorFlowEngine:
         note: told a user what should be known.
 
     Raises:
-        UsageError: there are no such devices.
+        UsageError: there are no such devices, or GPUs have computed in float32 or tf32 before, and
+            now it is the other one.
         VggfeatError: TensorFlow is not here, or no device can hold the weights.
     """
 
@@ -63,12 +64,13 @@ class TensorFlowEngine:
         note: Note = lambda text: None,
     ) -> None:
         # cuDNN's first choice, not the fastest of a trial, which may be another one in the next
-        # run: so a card gives the same bits each time. Who wants the trial sets it to 1.
+        # run: so a card gives the same bits each time. Who wants the trial sets it to 1. XLA makes
+        # trials of its own all the same.
         os.environ.setdefault("TF_CUDNN_USE_AUTOTUNE", "0")
         tf = self._tf = tensorflow()
         self.version: str = tf.__version__
         self.shapes = tuple(part.shape(weights.width_of, size) for part in activations)
-        self._tf32 = precision == precisions.TF32
+        self._precision = precision
         arithmetic = _arithmetic(tf, precision)
         tensors = weights.up_to(activations)
         largest_map = size * size * weights.width_of["conv1_1"] * arithmetic.dtype.size
@@ -100,13 +102,20 @@ class TensorFlowEngine:
                     note(f"{device.label} cannot hold the weights ({error}): it is left out")
 
         found = all_devices.prepared(tf, devices)
+        if found[0].is_gpu:
+            tf32.claim(precision)
         held = list(replicas())
         if not held:
-            raise VggfeatError("no device can hold the weights; `vggfeat doctor` looks into it")
-        at_once = _BATCHES_AT_ONCE if found[0].is_gpu else 1
+            raise VggfeatError(
+                "no device can hold the weights: end other programs, or take --engine ncnn; "
+                "`vggfeat doctor` looks into it"
+            )
+        at_once = BATCHES_AT_ONCE if found[0].is_gpu else 1
         self._dealer = Dealer(held, at_once, note)
         self.batch_size = max(replica.batch_size for replica in held)
         self.batches_in_flight = at_once * len(held)
+        # A disk takes its milliseconds for one as for several.
+        self.batches_together = max(1, _TOGETHER // self.batch_size) if found[0].is_gpu else 1
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -118,8 +127,7 @@ class TensorFlowEngine:
 
     def batch_stage(self, batch: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
         (images,) = batch
-        # It is the whole process's, and another engine may have set it.
-        self._tf.config.experimental.enable_tensor_float_32_execution(self._tf32)
+        tf32.switch(self._tf, self._precision)  # another program may have set it
         return self._dealer.compute(images)
 
 

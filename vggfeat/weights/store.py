@@ -18,10 +18,19 @@ _SUFFIX = ".safetensors"
 
 
 def folder() -> Path:
-    """`$VGGFEAT_STORE`, else `vggfeat/weights` in the user's cache folder."""
+    """`$VGGFEAT_STORE`, else `vggfeat/weights` in the user's cache folder.
+
+    Raises:
+        WeightsError: the user has no home.
+    """
     if chosen := os.environ.get("VGGFEAT_STORE"):
         return Path(chosen)
-    return platformdirs.user_cache_path("vggfeat") / "weights"
+    try:
+        return platformdirs.user_cache_path("vggfeat") / "weights"
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{str(error).rstrip('.')}: set HOME, or VGGFEAT_STORE to a folder"
+        ) from error
 
 
 def path_of(name: str) -> Path:

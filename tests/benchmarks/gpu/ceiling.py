@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from tests.benchmarks.gpu.place import Place
 from tests.benchmarks.gpu.ways import PRECISIONS
 from tests.benchmarks.plan import Plan
@@ -37,11 +35,10 @@ def _measure(script: str, rows: list[Row], plan: Plan, place: Place) -> None:
             for row in rows:
                 answer = program.answer(f"{row.precision} {row.batch}")
                 row.rates.append(answer["flop"] / answer["seconds"])
+        program.wait()
     except FailedError as error:
         for row in rows:
             row.failed = "" if row.rates else str(error)
-    with contextlib.suppress(FailedError):
-        program.wait()
     for row in rows:
         told = row.failed or f"{max(row.rates) / 1e12:.2f} TFLOP/s"
         print(f"{row.label}, {row.precision}, {row.batch} squared: {told}", flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from pathlib import Path
@@ -44,10 +43,9 @@ def measure(folder: Folder, plan: Plan, place: Place) -> Table:
 
 def _decode(row: Row, photographs: Path) -> None:
     program = Program([*of_peer("decoding_alone"), str(photographs)])
-    with contextlib.suppress(FailedError):
+    try:
         answer = program.answer()
         row.rates.append(answer["images"] / answer["seconds"])
-    try:
         program.wait()
     except FailedError as error:
         row.failed = str(error)
@@ -65,6 +63,8 @@ def _extract(row: Row, folder: Folder, photographs: Path, place: Place) -> None:
         done = run(command, vectors=output, card=place.card)
         row.error = error_of(output, row.images, pixels_file(folder, "500x375", "vggfeat"))
         add(row, done)
+        if done.growth:
+            row.steady.append(done.growth * row.images / output.stat().st_size)
     except FailedError as error:
         row.failed = str(error)
     else:

@@ -6,7 +6,6 @@ take turns.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -65,11 +64,10 @@ def _measure(way: GpuWay, rows: list[Row], folder: Folder, plan: Plan, place: Pl
                 for row in alike:
                     _round(program, row)
             program.answer("drop")
+        program.wait()
     except FailedError as error:
         for row in rows:
             row.failed = row.failed or ("" if row.rates else str(error))
-    with contextlib.suppress(FailedError):
-        program.wait()
     for row in rows:
         told = row.failed or f"{row.rate:,.1f} images/s"
         print(f"{row.label}, batches of {row.batch}: {told}", flush=True)

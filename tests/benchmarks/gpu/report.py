@@ -40,7 +40,9 @@ BESIDE = "Beside others, batches of {batch}:\n"
 FILES = """\
 {images} photographs of 500x375 through `vggfeat extract`, the whole process. Decoding alone made
 {decoding}: the same pipeline with nothing to compute. The possible is the smaller of that and
-the rate of the network alone. The card waits for as long as the run is slower than the network.
+the rate of the network alone; beside it stands the second half of the run, as at the first vectors
+many photographs have been decoded already. The card waits for as long as the run is slower than
+the network.
 """
 
 

@@ -98,30 +98,20 @@ def files(rows: Sequence[Row], engine: Sequence[Row]) -> str:
 
     def waits(row: Row) -> str:
         """What is left of the network's own rate, as the card computes nothing else meanwhile."""
-        after, computing = after_first(row), network.get(row.precision)
-        return f"{max(0.0, 1 - after / computing):.0%}" if after and computing else "-"
+        steady, computing = _steady(row), network.get(row.precision)
+        return f"{max(0.0, 1 - steady / computing):.0%}" if steady and computing else "-"
 
     columns: list[Column] = [
         ("seconds", lambda row: spread(row.seconds, "{:.1f}")),
         ("first vector, s", lambda row: spread(row.first, "{:.2f}")),
-        ("images/s after it", lambda row: _number(after_first(row))),
-        ("of the possible", lambda row: share(after_first(row), possible(row))),
+        ("images/s, second half", lambda row: _number(_steady(row))),
+        ("of the possible", lambda row: share(_steady(row), possible(row))),
         ("the card waits", waits),
         ("held up by", lambda row: row.limited_by or "-"),
         ("error", error),
     ]
     processes = [row for row in rows if row.name != DECODING]
     return table_of(processes, [("precision", lambda row: row.precision), *columns])
-
-
-def after_first(row: Row) -> float | None:
-    """Images/s from the first vectors, a batch, to the end of the process: the median."""
-    rates = [
-        (row.images - row.batch) / (seconds - first)
-        for seconds, first in zip(row.seconds, row.first, strict=True)
-        if row.images > row.batch and seconds > first
-    ]
-    return statistics.median(rates) if rates else None
 
 
 def share(rate: float | None, whole: float | None) -> str:
@@ -145,6 +135,10 @@ def reasons(rows: Sequence[Row]) -> str:
         f"\nNot measured: {'; '.join(dict.fromkeys(names))}: {reason}.\n"
         for reason, names in failed.items()
     )
+
+
+def _steady(row: Row) -> float | None:
+    return statistics.median(row.steady) if row.steady else None
 
 
 def _by_precision(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -25,6 +25,7 @@ class Nothing:
     shapes: tuple[tuple[int, ...], ...] = ((1,),)
     batch_size = 128
     batches_in_flight = 2
+    batches_together = 8
 
     def image_stage(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8]]:
         return (image,)

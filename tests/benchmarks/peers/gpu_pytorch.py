@@ -101,7 +101,8 @@ def _computed(
 
 def _arrived(host: Any, done: Any) -> NDArray[np.float32]:
     done.synchronize()
-    vectors: NDArray[np.float32] = host.numpy()
+    # A copy, so that the pinned memory is there for the next one: more of it takes time to get.
+    vectors: NDArray[np.float32] = host.numpy().copy()
     return vectors
 
 

@@ -19,11 +19,12 @@ def load(on_gpu: bool) -> Make:
         sys.exit("this PyTorch finds no GPU")
 
     def make(precision: str, matrix: NDArray[np.float32]) -> Chain:
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         dtype = getattr(torch, precision) if precision.endswith("16") else torch.float32
         held = torch.from_numpy(matrix).to("cuda" if on_gpu else "cpu", dtype)
 
         def chain(products: int) -> None:
+            # It is the whole process's, and another chain has set it.
+            torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
             x = held
             for _ in range(products):
                 x = x @ held

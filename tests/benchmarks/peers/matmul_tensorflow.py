@@ -14,11 +14,12 @@ def load(on_gpu: bool) -> Make:
     import tensorflow as tf
 
     def make(precision: str, matrix: NDArray[np.float32]) -> Chain:
-        tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
         dtype = precision if precision.endswith("16") else "float32"
         held = tf.cast(tf.constant(matrix), dtype)
 
         def chain(products: int) -> None:
+            # It is the whole process's, and another chain has set it.
+            tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
             x = held
             for _ in range(products):
                 x = tf.matmul(x, held)

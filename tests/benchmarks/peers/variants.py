@@ -76,10 +76,17 @@ def main(load: Callable[[Asked], Make]) -> None:
 
 
 def _prepared(compute: Compute, images: NDArray[np.uint8], seconds: float) -> _Ready:
-    """Warmed up, with the number of batches that take so many seconds."""
+    """Warmed up, with the number of batches that take so many seconds.
+
+    A batch is what one more of them takes: what a call takes by itself, as `predict` does, must
+    not make its rounds shorter.
+    """
     compute(images, 1)
     compute(images, _FEWEST)
-    once = _round(_Ready(compute, images, 2 * _FEWEST))["seconds"] / (2 * _FEWEST)
+    few, many = (
+        _round(_Ready(compute, images, times))["seconds"] for times in (_FEWEST, 3 * _FEWEST)
+    )
+    once = max((many - few) / (2 * _FEWEST), many / (9 * _FEWEST))
     return _Ready(compute, images, max(_FEWEST, math.ceil(seconds / once)))
 
 
