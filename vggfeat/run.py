@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from vggfeat import activations, engines, pipeline, sinks
-from vggfeat.engines import gpu
+from vggfeat.engines.advice import advice
 from vggfeat.errors import UsageError
 from vggfeat.extraction import Extraction, no_images
 from vggfeat.finish import Finish
@@ -17,6 +17,7 @@ from vggfeat.pace import Pace
 from vggfeat.preprocess import preprocessing
 from vggfeat.report import Report, Written
 from vggfeat.settings import settings
+from vggfeat.sinks.earlier import engine_of
 from vggfeat.sinks.files import FileSink
 from vggfeat.sinks.lock import locked
 from vggfeat.sinks.stdout import StdoutSink
@@ -69,7 +70,7 @@ def extract(
             follows it are averaged over all positions of its 7x7 window.
         normalize: `l2` for rows of length one.
         dtype: `float32` or `float16`.
-        engine: `auto`, `ncnn` or `tensorflow`.
+        engine: `ncnn` or `tensorflow`; `auto` for that of the rows that are there, else the best.
         precision: `float32`, `tf32`, `bfloat16` or `float16`: what the network is computed in.
         devices: `all` GPUs, or their numbers: `0,1`.
         batch_size: images that an engine or GPU computes at once; None for what serves it best.
@@ -110,8 +111,9 @@ def extract(
         if images.total == 0:
             raise no_images(images)
         chosen = chosen_for(watcher, weights)
+        before = engine_of(target, precision) if target and not fresh else None
         computing = engines.resolve(
-            engine, chosen, asked, size, precision=precision, devices=devices
+            engine, chosen, asked, size, precision=precision, devices=devices, before=before
         )
         made = settings(
             form, asked, prepared, computing, chosen,
@@ -129,10 +131,8 @@ def extract(
                 computing, chosen, asked, size,
                 precision=precision, devices=devices, batch_size=batch_size, note=watcher.note,
             )  # fmt: skip
-            if engine != "ncnn" and (why := gpu.why_not() or _not_seen(built)):
-                watcher.note(why)
-            elif engine == "auto" and not gpu.usable() and "ncnn" not in engines.installed():
-                watcher.note("ncnn, the faster engine for CPUs, is not installed: pip install ncnn")
+            if told := advice(engine, built, precision):
+                watcher.note(told)
             return pipeline.run(
                 unknown, prepared, built, batch_size, workers, sink.contents, suspects, finish, pace
             )
@@ -144,10 +144,3 @@ def extract(
         files = file_names(target, layers) if target else [sinks.STDOUT]
         written = map(Written, layers, files, shapes)
         return report._replace(output=os.fspath(output), layers=tuple(written), dtype=dtype)
-
-
-def _not_seen(engine: engines.Engine) -> str | None:
-    """What there is to say where TensorFlow computes on processors, for no reason that is known."""
-    if engine.name == "ncnn" or not gpu.usable() or engine.devices != ("CPU",):
-        return None
-    return "TensorFlow sees no GPU, though driver and libraries are there: see `vggfeat doctor`"

@@ -101,6 +101,8 @@ def test_every_output_is_keras(
 ) -> None:
     assert found.keys() == set(ALL)
     errors = {layer: relative_error(found[layer], pooled(expected, layer)) for layer in ALL}
+    # The exponential of a logit has its error as often as the logit is large.
+    assert errors.pop("prob") < 2e-5
     assert max(errors.values()) < 1e-5, errors
 
 

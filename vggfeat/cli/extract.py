@@ -91,7 +91,7 @@ GROUPS = {
 @click.option("--wait", is_flag=True, help="Wait for another run that is writing FILE.")
 @click.option(
     "--engine", type=click.Choice(NAMES), default="auto", metavar="NAME",
-    help="ncnn or tensorflow.  [default: tensorflow where there is a GPU, else ncnn]",
+    help="ncnn or tensorflow.  [default: FILE's own, else tensorflow on a GPU, else ncnn]",
 )  # fmt: skip
 @click.option(
     "--devices", default="all", metavar="0,1",

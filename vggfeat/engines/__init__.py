@@ -76,13 +76,23 @@ def check_reaches(
             )
 
 
-def auto(precision: str = precisions.FLOAT32, devices: str | Sequence[int] = ALL) -> str:
+def auto(
+    precision: str = precisions.FLOAT32,
+    devices: str | Sequence[int] = ALL,
+    before: str | None = None,
+) -> str:
     """The name of the best engine here: TensorFlow on a GPU, else ncnn where it is installed.
 
     Only TensorFlow computes in other numbers than float32, or on devices that are asked for.
+
+    Args:
+        before: what computed the rows that are there. It goes on: they would have to be computed
+            anew by another engine, whenever a GPU comes or its driver fails.
     """
     if precision != precisions.FLOAT32 or numbers(devices) is not None:
         return "tensorflow"
+    if before in installed():
+        return before
     return "tensorflow" if gpu.usable() or "ncnn" not in installed() else "ncnn"
 
 
@@ -100,8 +110,12 @@ def resolve(
     *,
     precision: str = precisions.FLOAT32,
     devices: str | Sequence[int] = ALL,
+    before: str | None = None,
 ) -> str:
     """The engine that a name stands for, `auto` too, where it can compute what is asked for.
+
+    Args:
+        before: see `auto`.
 
     Raises:
         UsageError: there is no such engine or precision, or not here, or `check_reaches` raises it.
@@ -110,7 +124,7 @@ def resolve(
     check_reaches(weights, activations, size)
     if name not in NAMES:
         raise UsageError(f"no engine {name!r}; there are {', '.join(NAMES)}")
-    chosen = auto(precision, devices) if name == "auto" else name
+    chosen = auto(precision, devices, before) if name == "auto" else name
     precisions.check(precision, chosen, devices)
     if chosen == "ncnn" and numbers(devices) is not None:
         raise UsageError("ncnn computes on the processors: --devices is for --engine tensorflow")

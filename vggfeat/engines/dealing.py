@@ -53,8 +53,8 @@ class Dealer:
 
     Args:
         devices: what there is.
-        at_once: batches that a device is given at once, so that one is copied while another is
-            computed.
+        at_once: batches that a device is given at once, so that the next one is there when one
+            is done.
         note: told what a user should know.
     """
 

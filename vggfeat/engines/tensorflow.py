@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,32 +84,23 @@ class TensorFlowEngine:
             )
             return fitting(most, self.shapes)
 
-        def replicas() -> Iterator[Replica]:
-            for device in found:
-                try:
-                    yield Replica(
-                        tf,
-                        device,
-                        tensors,
-                        activations,
-                        size,
-                        batch_size=batch_size or batch_on(device),
-                        arithmetic=arithmetic,
-                        compilation=compilation or _compilation(device, precision),
-                        note=note,
-                    )
-                except DeviceError as error:
-                    note(f"{device.label} cannot hold the weights ({error}): it is left out")
+        def replica(device: Device) -> Replica:
+            return Replica(
+                tf,
+                device,
+                tensors,
+                activations,
+                size,
+                batch_size=batch_size or batch_on(device),
+                arithmetic=arithmetic,
+                compilation=compilation or _compilation(device, precision),
+                note=note,
+            )
 
         found = all_devices.prepared(tf, devices)
         if found[0].is_gpu:
             tf32.claim(precision)
-        held = list(replicas())
-        if not held:
-            raise VggfeatError(
-                "no device can hold the weights: end other programs, or take --engine ncnn; "
-                "`vggfeat doctor` looks into it"
-            )
+        held = _held(found, replica, note)
         at_once = BATCHES_AT_ONCE if found[0].is_gpu else 1
         self._dealer = Dealer(held, at_once, note)
         self.batch_size = max(replica.batch_size for replica in held)
@@ -129,6 +120,24 @@ class TensorFlowEngine:
         (images,) = batch
         tf32.switch(self._tf, self._precision)  # another program may have set it
         return self._dealer.compute(images)
+
+
+def _held(
+    devices: Sequence[Device], replica: Callable[[Device], Replica], note: Note
+) -> list[Replica]:
+    """On all devices that can hold the weights; one at least, or VggfeatError."""
+    held = []
+    for device in devices:
+        try:
+            held.append(replica(device))
+        except DeviceError as error:
+            note(f"{device.label} cannot hold the weights ({error}): it is left out")
+    if not held:
+        raise VggfeatError(
+            "no device can hold the weights: end other programs, or take --engine ncnn; "
+            "`vggfeat doctor` looks into it"
+        )
+    return held
 
 
 def _arithmetic(tf: Any, precision: str) -> Arithmetic:

@@ -1,0 +1,120 @@
+"""`auto` goes on with what has computed the rows that are there, and says where that is slower."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import networks
+from vggfeat import extract
+from vggfeat.engines import gpu, precision
+from vggfeat.engines.ncnn import NcnnEngine
+from vggfeat.errors import VggfeatError
+from vggfeat.watcher import Watcher
+
+
+class Run:
+    """Runs on one output, with more images each time."""
+
+    def __init__(self, output: Path, images: list[Path]) -> None:
+        self.output, self.images = output, images
+        self.taken = 0
+
+    def __call__(self, **options: Any) -> tuple[str, int, list[str]]:
+        """The engine that the rows are of now, how many were computed, and what was said."""
+        notes: list[str] = []
+
+        class Listener(Watcher):
+            def note(self, message: str) -> None:
+                notes.append(message)
+
+        self.taken += 1
+        report = extract(
+            self.images[: self.taken], self.output, weights=networks.weights(), layer="pool5:avg",
+            watcher=Listener(), **options,
+        )  # fmt: skip
+        about = json.loads(self.output.with_suffix(".json").read_text())
+        return about["engine"], report.computed, notes
+
+
+@pytest.fixture
+def run(tmp_path: Path, samples: list[Path]) -> Run:
+    return Run(tmp_path / "feats.npy", samples)
+
+
+def with_gpu(monkeypatch: pytest.MonkeyPatch, usable: bool, why_not: str | None = None) -> None:
+    monkeypatch.setattr(gpu, "usable", lambda: usable)
+    monkeypatch.setattr(gpu, "why_not", lambda: why_not)
+
+
+def test_a_driver_that_fails_one_night_makes_nobody_compute_all_anew(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    with_gpu(monkeypatch, True)
+    assert run()[:2] == ("tensorflow", 1)
+    with_gpu(monkeypatch, False, "NVIDIA's driver shows no card: CUDA_ERROR_UNKNOWN")
+    said = ["NVIDIA's driver shows no card: CUDA_ERROR_UNKNOWN"]
+    assert run() == ("tensorflow", 1, said)
+    with_gpu(monkeypatch, True)
+    assert run()[:2] == ("tensorflow", 1)
+
+
+def test_without_a_gpu_the_faster_engine_is_named(run: Run) -> None:
+    run(engine="tensorflow")
+    engine, computed, (said,) = run()
+    assert (engine, computed) == ("tensorflow", 1)
+    assert said.startswith("computed by tensorflow, as the rows that are there are: --engine ncnn")
+    assert run(engine="ncnn") == ("ncnn", 3, ["all is computed anew: engine ncnn, not tensorflow"])
+
+
+def test_rows_of_processors_stay_when_a_gpu_comes(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    assert run() == ("ncnn", 1, [])
+    with_gpu(monkeypatch, True)
+    engine, computed, (said,) = run()
+    assert (engine, computed) == ("ncnn", 1)
+    assert said == (
+        "computed by ncnn, as the rows that are there are: --engine tensorflow takes the GPU, and "
+        "computes all anew"
+    )
+    engine, computed, said_now = run(fresh=True)
+    assert (engine, computed) == ("tensorflow", 3)
+    assert said_now == [
+        "TensorFlow sees no GPU, though driver and libraries are there: see `vggfeat doctor`"
+    ]
+
+
+def test_what_a_run_that_was_cut_off_has_computed_counts_too(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    real, calls = NcnnEngine.batch_stage, 0
+
+    def fail(engine: NcnnEngine, batch: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise VggfeatError("the power fails")
+        return real(engine, batch)
+
+    monkeypatch.setattr(NcnnEngine, "batch_stage", fail)
+    run.taken = 4
+    with pytest.raises(VggfeatError, match="the power fails"):
+        run(batch_size=1)
+    with_gpu(monkeypatch, True)
+    run.taken = 4
+    engine, computed, _ = run(batch_size=1)
+    assert engine == "ncnn"
+    assert 0 < computed < 5
+
+
+def test_rows_of_another_precision_are_computed_anew_by_the_best(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.setattr(precision, "_processor_has_bfloat16", lambda: True)
+    assert run(precision="bfloat16") == ("tensorflow", 1, [])
+    engine, computed, _ = run()
+    assert (engine, computed) == ("ncnn", 2)
