@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from vggfeat import activations, engines, pipeline, sinks
 from vggfeat.engines.advice import advice
@@ -111,15 +112,20 @@ def extract(
         if images.total == 0:
             raise no_images(images)
         chosen = chosen_for(watcher, weights)
-        before = engine_of(target, precision) if target and not fresh else None
+        engines.check_reaches(chosen, asked, size)
+
+        def told(engine: str) -> dict[str, Any]:
+            return settings(
+                form, asked, prepared, engine, chosen,
+                precision=precision, normalize=normalize, dtype=dtype,
+            )  # fmt: skip
+
+        before = engine_of(target, told(engine)) if target and not fresh else None
         computing = engines.resolve(
             engine, chosen, asked, size, precision=precision, devices=devices, before=before
         )
-        made = settings(
-            form, asked, prepared, computing, chosen,
-            precision=precision, normalize=normalize, dtype=dtype,
-        )  # fmt: skip
-        shapes = [tuple(told["shape"]) for told in made["layers"]]
+        made = told(computing)
+        shapes = [tuple(layer["shape"]) for layer in made["layers"]]
         sink: sinks.Sink = (
             FileSink(target, made, fresh=fresh, on_note=watcher.note)
             if target
@@ -131,8 +137,8 @@ def extract(
                 computing, chosen, asked, size,
                 precision=precision, devices=devices, batch_size=batch_size, note=watcher.note,
             )  # fmt: skip
-            if told := advice(engine, built, precision):
-                watcher.note(told)
+            if said := advice(engine, built, precision):
+                watcher.note(said)
             return pipeline.run(
                 unknown, prepared, built, batch_size, workers, sink.contents, suspects, finish, pace
             )

@@ -33,8 +33,8 @@ class Run:
 
         self.taken += 1
         report = extract(
-            self.images[: self.taken], self.output, weights=networks.weights(), layer="pool5:avg",
-            watcher=Listener(), **options,
+            self.images[: self.taken], self.output,
+            weights=networks.weights(), watcher=Listener(), **{"layer": "pool5:avg", **options},
         )  # fmt: skip
         about = json.loads(self.output.with_suffix(".json").read_text())
         return about["engine"], report.computed, notes
@@ -118,3 +118,10 @@ def test_rows_of_another_precision_are_computed_anew_by_the_best(
     assert run(precision="bfloat16") == ("tensorflow", 1, [])
     engine, computed, _ = run()
     assert (engine, computed) == ("ncnn", 2)
+
+
+def test_where_no_row_can_be_kept_the_best_engine_computes(run: Run) -> None:
+    run(engine="tensorflow")
+    engine, computed, (said,) = run(layer="pool4:avg")
+    assert (engine, computed) == ("ncnn", 2)
+    assert said == "all is computed anew: layer pool4:avg, not pool5:avg"
