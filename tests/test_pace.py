@@ -121,8 +121,11 @@ def test_rates_are_those_of_a_stage_alone(clock: Clock) -> None:
             clock.now += 0.5
         with pace.spending("image_stage"):
             clock.now += 0.125
+    with pytest.raises(ValueError, match="broken"), pace.spending("decoding"):
+        raise ValueError("broken")
     with pace.computing(10):
         clock.now += 1
+        assert pace.network_rate is None  # of a batch that is not done
     assert pace.decode_rate == 8  # four threads, two images a second each
     assert pace.network_rate == 20  # two devices, ten images a second each
     with pace.computing(10):

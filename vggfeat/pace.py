@@ -106,7 +106,7 @@ class Pace:
     def network_rate(self) -> float | None:
         """Images a second that the engine would compute if it never waited for one."""
         spent = self.whole()
-        if not spent.busy or not spent.image_stage:
+        if not spent.batch_stage or not spent.image_stage:
             return None
         # Devices that had no batch at the time would have computed likewise.
         side_by_side = max(1.0, len(self.devices) * spent.busy / spent.batch_stage)

@@ -120,7 +120,9 @@ def extract(
                 precision=precision, normalize=normalize, dtype=dtype,
             )  # fmt: skip
 
-        before = engine_of(target, told(engine)) if target and not fresh else None
+        before = None
+        if engine == "auto" and target is not None and not fresh:
+            before = engine_of(target, told(engine))
         computing = engines.resolve(
             engine, chosen, asked, size, precision=precision, devices=devices, before=before
         )

@@ -31,8 +31,8 @@ class Span:
     def __enter__(self) -> None:
         self._began = self._clock()
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object = None, *error: object) -> None:
         seconds = self._clock() - self._began
         with self._lock:
             self._spent[self._on] += seconds
-            self._spent["decoded"] += self._on == "decoding"
+            self._spent["decoded"] += self._on == "decoding" and kind is None

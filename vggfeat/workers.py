@@ -87,8 +87,9 @@ class Workers:
                 self._waiting.put(None)
             # C++ aborts the process where Python ends a daemon thread that comes back from it.
             # Where there is no limit they only read.
-            if self._limit < _NEVER:
-                atexit.register(_join, [thread for thread in self._threads if thread.task])
+            running = [thread for thread in self._threads if thread.task]
+            if running and self._limit < _NEVER:
+                atexit.register(_join, running)
 
     def _start_missing(self) -> None:
         if self._closed:

@@ -12,7 +12,7 @@ from tests.networks import relative_error
 from vggfeat import Extractor
 from vggfeat.doctor import network, self_test
 from vggfeat.doctor.judgement import fault
-from vggfeat.doctor.self_test import Trial
+from vggfeat.doctor.self_test import Computed, Trial
 
 
 def test_the_plain_network_is_the_one_that_engines_compute() -> None:
@@ -108,3 +108,21 @@ def test_what_libraries_print_is_kept_apart(
     trial = trial_of(source, tmp_path, monkeypatch)
     assert fault(trial, "float32") is None
     assert "{no json}" in trial.log
+
+
+def test_tf32_has_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where GPUs have computed in float32 it cannot be had in the same one."""
+    asked = []
+
+    def run(engine: str, precisions: list[str], patience: float) -> Trial:
+        asked.append(precisions)
+        died = "was killed by SIGABRT" if precisions == ["tf32"] else None
+        computed = {name: Computed(error=0.0, same_bits=True) for name in precisions if not died}
+        version = None if died else "2.21.0"
+        return Trial(engine, died, None, 2.0, version, precisions=computed)
+
+    monkeypatch.setattr(self_test, "_run", run)
+    trial = self_test.run("tensorflow", ["float32", "bfloat16", "tf32"])
+    assert asked == [["float32", "bfloat16"], ["tf32"]]
+    assert (trial.version, trial.ended, trial.seconds) == ("2.21.0", "was killed by SIGABRT", 4.0)
+    assert list(trial.precisions) == ["float32", "bfloat16"]

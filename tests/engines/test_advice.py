@@ -12,6 +12,7 @@ from tests import networks
 from vggfeat import extract
 from vggfeat.engines import gpu, precision
 from vggfeat.engines.ncnn import NcnnEngine
+from vggfeat.engines.tensorflow import TensorFlowEngine
 from vggfeat.errors import VggfeatError
 from vggfeat.watcher import Watcher
 
@@ -88,27 +89,33 @@ def test_rows_of_processors_stay_when_a_gpu_comes(
     ]
 
 
-def test_what_a_run_that_was_cut_off_has_computed_counts_too(
-    monkeypatch: pytest.MonkeyPatch, run: Run
-) -> None:
-    real, calls = NcnnEngine.batch_stage, 0
+def cut_off(monkeypatch: pytest.MonkeyPatch, run: Run, engine: type[Any], name: str) -> None:
+    """A run that ends after two batches of one image, with more to come."""
+    real, calls = engine.batch_stage, 0
 
-    def fail(engine: NcnnEngine, batch: Any) -> Any:
+    def fail(made: Any, batch: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise VggfeatError("the power fails")
-        return real(engine, batch)
+        return real(made, batch)
 
-    monkeypatch.setattr(NcnnEngine, "batch_stage", fail)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "batch_stage", fail)
+        with pytest.raises(VggfeatError, match="the power fails"):
+            run(engine=name, batch_size=1)
+    assert run.output.with_name("feats.npy.journal").exists()
+
+
+def test_what_a_run_that_was_cut_off_has_computed_counts_too(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
     run.taken = 4
-    with pytest.raises(VggfeatError, match="the power fails"):
-        run(batch_size=1)
+    cut_off(monkeypatch, run, NcnnEngine, "ncnn")
     with_gpu(monkeypatch, True)
-    run.taken = 4
     engine, computed, _ = run(batch_size=1)
     assert engine == "ncnn"
-    assert 0 < computed < 5
+    assert 0 < computed < 6
 
 
 def test_rows_of_another_precision_are_computed_anew_by_the_best(
@@ -125,3 +132,21 @@ def test_where_no_row_can_be_kept_the_best_engine_computes(run: Run) -> None:
     engine, computed, (said,) = run(layer="pool4:avg")
     assert (engine, computed) == ("ncnn", 2)
     assert said == "all is computed anew: layer pool4:avg, not pool5:avg"
+
+
+def test_vectors_that_are_gone_bind_nobody(run: Run) -> None:
+    run(engine="tensorflow")
+    run.output.unlink()
+    engine, computed, said = run()
+    assert (engine, computed) == ("ncnn", 2)
+    assert not any(line.startswith("computed by") for line in said)
+
+
+def test_an_attempt_with_another_engine_that_was_cut_off_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """The rows that are published are more."""
+    run.taken = 4
+    assert run()[:2] == ("ncnn", 5)
+    cut_off(monkeypatch, run, TensorFlowEngine, "tensorflow")
+    assert run()[:2] == ("ncnn", 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +82,7 @@ def collect(on_step: Callable[[str], None]) -> Facts:
     on_step("looking at machine and weights")
     about, found, places = machine.look(), weights.look(), disks.look()
     trials = []
-    possible = {engine: precision.possible(engine) for engine in _installed()}
+    possible = {engine: _possible(engine) for engine in engines.installed()}
     for engine, precisions in possible.items():
         on_step(f"testing {engine}")
         trials.append(self_test.run(engine, precisions, self_test.PATIENCE))
@@ -102,9 +101,9 @@ def collect(on_step: Callable[[str], None]) -> Facts:
     )
 
 
-def _installed() -> list[str]:
-    names = engines.installed()
-    return [name for name in names if name == "ncnn" or importlib.util.find_spec("tensorflow")]
+def _possible(engine: str) -> list[str]:
+    """The precisions, in the order of the self-test."""
+    return sorted(precision.possible(engine), key=lambda name: name == precision.TF32)
 
 
 def _batch_size(engine: str, driver: Driver, trials: list[Trial]) -> int | None:

@@ -86,8 +86,14 @@ def run(engine: str, precisions: Sequence[str], patience: float = PATIENCE) -> T
     if TF32 not in precisions or trial.ended:
         return trial
     other = _run(engine, [TF32], patience)
-    seconds = round(trial.seconds + other.seconds, 1)
-    return replace(other, seconds=seconds, precisions=trial.precisions | other.precisions)
+    return replace(
+        trial,
+        ended=other.ended,
+        doing=other.doing,
+        seconds=round(trial.seconds + other.seconds, 1),
+        precisions=trial.precisions | other.precisions,
+        log=other.log if other.ended else trial.log,
+    )
 
 
 def _run(engine: str, precisions: Sequence[str], patience: float) -> Trial:

@@ -98,8 +98,7 @@ def auto(
 
 def installed() -> list[str]:
     """The names of the engines that can be made here. ncnn is not built for every machine."""
-    without = () if importlib.util.find_spec("ncnn") else ("ncnn",)
-    return [name for name in NAMES if name not in ("auto", *without)]
+    return [name for name in NAMES if name != "auto" and importlib.util.find_spec(name)]
 
 
 def resolve(

@@ -8,16 +8,19 @@ from typing import Any
 from vggfeat.settings import difference
 from vggfeat.sinks.index import beside
 from vggfeat.sinks.published import about_at
-from vggfeat.sinks.work import settings_of
+from vggfeat.sinks.work import paths_of, settings_of
 
 
 def engine_of(output: Path, asked: dict[str, Any]) -> str | None:
-    """The engine by which rows would be kept, those in progress first; None if none would be.
+    """The engine by which rows can be kept, those published first; None if none can be.
 
     Args:
         asked: the settings of a run, whatever its engine.
     """
-    for made in (settings_of(output), about_at(beside(output).about) or {}):
+    published = about_at(beside(output).about) or {}
+    if not all(path.exists() for path in paths_of(output, published)):
+        published = {}
+    for made in (published, settings_of(output)):
         engine = made.get("engine")
         if engine and difference(made, {**asked, "engine": engine}) is None:
             return str(engine)
