@@ -11,6 +11,7 @@ thirteen convolutions and fc6 over 7x7. The widths below are the published ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 
 from vggfeat.errors import WeightsError
@@ -101,6 +102,20 @@ def kernel_shape(layer: str, inputs: int, outputs: int) -> Shape:
     if layer in CONVOLUTIONS:
         return (3, 3, inputs, outputs)
     return (POSITIONS * inputs if layer == "fc6" else inputs, outputs)
+
+
+def parameters(width_of: Mapping[str, int]) -> int:
+    """How many numbers kernels and biases of the layers hold: 138,357,544 of all with `WIDTHS`.
+
+    Args:
+        width_of: output channels by layer, from conv1_1 on.
+    """
+    count, channels = 0, 3
+    for layer in LAYERS:
+        if layer in width_of:
+            count += math.prod(kernel_shape(layer, channels, width_of[layer])) + width_of[layer]
+            channels = width_of[layer]
+    return count
 
 
 def check(shapes: Mapping[str, tuple[Shape, Shape]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from vggfeat import VggfeatError
-from vggfeat.engines import devices, gpu
+from vggfeat.engines import cuda_driver, devices, gpu
 
 
 class Config:
@@ -61,6 +61,18 @@ def test_cards_have_numbers_names_and_free_memory() -> None:
         (f"/device:GPU:{n}", f"GPU {n} (Card {n})", True, n + 1) for n in range(3)
     ]
     assert config.growing == [card.name for card in config.physical]
+
+
+@pytest.mark.usefixtures("driver")
+def test_their_free_memory_is_that_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver's answers are kept in a process, and a second engine finds less memory."""
+    forgotten: list[bool] = []
+    monkeypatch.setattr(cuda_driver, "forget", lambda: forgotten.append(True))
+    monkeypatch.setattr(
+        gpu, "cards", lambda: [gpu.Card(0, "Card 0", 8, len(forgotten), (8, 0), "")]
+    )
+    for free in (1, 2):
+        assert devices.prepared(with_config(Config(1)), "all")[0].free == free
 
 
 @pytest.mark.usefixtures("driver")

@@ -18,7 +18,6 @@ from vggfeat import engines, extract
 from vggfeat.activations import Activation
 from vggfeat.doctor import choice
 from vggfeat.engines import connected, cuda_driver, cuda_libraries, ncnn
-from vggfeat.engines.batches import on_card
 from vggfeat.engines.cuda_driver import Card, Driver
 from vggfeat.engines.cuda_libraries import Build
 from vggfeat.watcher import Watcher
@@ -71,9 +70,9 @@ def test_a_gpu_that_can_be_used_decides_and_the_reason_is_told(
 
 @pytest.mark.parametrize("free", [None, 70_000_000_000, 4_000_000_000])
 def test_the_batch_that_is_told_is_for_a_network_of_full_size(free: int | None) -> None:
-    numbers = 138_357_544 - 4_097_000  # VGG16 has so many, fc8 of them the latter
-    expected = on_card(free, 4 * numbers, 4 * 224 * 224 * 64)
-    assert choice.batch_on_cards([replace(CARD, free=free)]) == expected
+    cards = [replace(CARD, free=free), replace(CARD, free=1)]
+    expected = {None: 128, 70_000_000_000: 128, 4_000_000_000: 8}
+    assert choice.batch_on_cards(cards) == expected[free]
 
 
 def test_without_ncnn_tensorflow_takes_over_and_says_so_once(

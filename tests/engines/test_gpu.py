@@ -143,15 +143,15 @@ def test_a_driver_that_does_not_answer_is_given_up(
     cuda_driver.forget()
 
 
-def test_the_driver_is_asked_once_but_for_the_cards_whose_memory_changes(tmp_path: Path) -> None:
+def test_the_driver_is_asked_once_until_its_answers_are_to_be_forgotten(tmp_path: Path) -> None:
     def times(**expressions: str) -> int:
         log = tmp_path / "log"
         log.unlink(missing_ok=True)
         answers({**machine(tmp_path), "FAKE_LOG": str(log)}, **expressions)
         return len(log.read_text().splitlines())
 
-    assert times(**EVERYTHING) == 1
-    assert times(**EVERYTHING, cards=CARDS, again=CARDS) == 3
+    assert times(**EVERYTHING, cards=CARDS, again=CARDS) == 1
+    assert times(**EVERYTHING, forgotten="cuda_driver.forget()", cards=CARDS, again=CARDS) == 2
 
 
 def test_a_library_of_the_drivers_name_that_is_none_is_no_card(tmp_path: Path) -> None:

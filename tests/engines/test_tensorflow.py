@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests import networks
-from vggfeat import Extractor, VggfeatError
+from vggfeat import Extractor, VggfeatError, vgg16
 from vggfeat.activations import parse_all
 from vggfeat.engines import batches, devices, tf32
 from vggfeat.engines.replica import Compilation, Replica
@@ -192,7 +192,6 @@ def test_a_batch_may_be_halved_while_another_is_in_the_middle(
 
 GIB = 1 << 30
 LARGE = devices.Device("/device:CPU:0", "GPU 0 (large)", True, 80 * GIB)
-VGG16 = 138_000_000 * 4, 224 * 224 * 64 * 4  # bytes of the weights and of the largest map
 
 
 @pytest.mark.parametrize(
@@ -200,7 +199,22 @@ VGG16 = 138_000_000 * 4, 224 * 224 * 64 * 4  # bytes of the weights and of the l
     [(80 * GIB, 128), (21 * GIB, 128), (11 * GIB, 64), (3 * GIB, 8), (0, 1), (None, 128)],
 )
 def test_a_batch_is_as_large_as_the_free_memory_lets(free: int | None, images: int) -> None:
-    assert batches.on_card(free, *VGG16) == images
+    assert batches.on_card(free, vgg16.WIDTHS) == images
+
+
+def test_numbers_of_half_the_size_and_layers_that_take_no_part_leave_room_for_more() -> None:
+    convolutions = {layer: vgg16.WIDTHS[layer] for layer in vgg16.CONVOLUTIONS}
+    assert batches.on_card(3 * GIB, vgg16.WIDTHS, bytes_each=2) == 16
+    assert batches.on_card(2 * GIB, vgg16.WIDTHS) == 1
+    assert batches.on_card(2 * GIB, convolutions) == 4
+    assert batches.on_card(21 * GIB, vgg16.WIDTHS, size=448) == 32
+
+
+def test_vgg16_has_as_many_numbers_as_published() -> None:
+    """Keras' summary of its VGG16, with and without top."""
+    convolutions = {layer: vgg16.WIDTHS[layer] for layer in vgg16.CONVOLUTIONS}
+    assert vgg16.parameters(vgg16.WIDTHS) == 138_357_544
+    assert vgg16.parameters(convolutions) == 14_714_688
 
 
 @pytest.fixture

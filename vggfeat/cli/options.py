@@ -41,35 +41,27 @@ class GroupedCommand(click.Command):
 
 def batch_size(text: str) -> int | None:
     """A number of images, or None for `auto`. Raises click.BadParameter."""
-    if text == "auto":
-        return None
-    if not text.isdecimal():
-        raise click.BadParameter(f"{text!r} is neither auto nor a number of images")
-    if int(text) < 1:
-        raise click.BadParameter(f"{text} is not in the range x>=1")
-    return int(text)
+    return None if text == "auto" else int(click.IntRange(min=1)(text))
 
 
 def weights_option(command: F) -> F:
     """`--weights`: which network."""
-    return click.option(
-        "-w",
-        "--weights",
-        metavar="NAME|FILE",
-        help="A name in the store, a file, 'random', or 'keras', 'slim', 'torchvision', 'timm', "
-        "which are fetched once.  [default: $VGGFEAT_WEIGHTS, else those in the store, else keras]",
+    return _weights(
+        "A name in the store, a file, 'random', or 'keras', 'slim', 'torchvision', 'timm', which "
+        "are fetched once.  [default: $VGGFEAT_WEIGHTS, else those in the store, else keras]"
     )(command)
 
 
 def made_by_option(command: F) -> F:
     """`--weights`: those that features were made by, which are told by their numbers."""
-    return click.option(
-        "-w",
-        "--weights",
-        metavar="NAME|FILE",
-        help="The weights that those features were made by.  [default: the store is looked through "
-        "for them, then $VGGFEAT_WEIGHTS]",
+    return _weights(
+        "The weights that those features were made by.  [default: the store is looked through for "
+        "them, then $VGGFEAT_WEIGHTS]"
     )(command)
+
+
+def _weights(told: str) -> Callable[[F], F]:
+    return click.option("-w", "--weights", metavar="NAME|FILE", help=told)
 
 
 def html_option(command: F) -> F:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from vggfeat import engines, vgg16
+from vggfeat.activations import Activation
 from vggfeat.engines import gpu
 from vggfeat.engines.batches import on_card
-
-_FLOAT32 = 4  # bytes
 
 
 class Choice(NamedTuple):
@@ -37,10 +34,5 @@ def auto() -> Choice:
 
 def batch_on_cards(cards: Sequence[gpu.Card]) -> int:
     """Images that a GPU computes at once for fc7 of a full-size network in float32, at the most."""
-    channels, weights = 3, 0
-    for layer, width in vgg16.WIDTHS.items():
-        if layer != "fc8":
-            weights += int(np.prod(vgg16.kernel_shape(layer, channels, width))) + width
-        channels = width
-    largest_map = vgg16.SIZE**2 * vgg16.WIDTHS["conv1_1"]
-    return max(on_card(card.free, _FLOAT32 * weights, _FLOAT32 * largest_map) for card in cards)
+    width_of = {layer: vgg16.WIDTHS[layer] for layer in Activation("fc7").parts}
+    return max(on_card(card.free, width_of) for card in cards)

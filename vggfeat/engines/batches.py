@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from vggfeat import vgg16
 
 _MOST_BYTES = 1 << 26
 
@@ -23,16 +25,21 @@ def fitting(most: int, shapes: Iterable[tuple[int, ...]]) -> int:
     return max(1, min(most, _MOST_BYTES // bytes_of_one))
 
 
-def on_card(free: int | None, weights: int, largest_map: int) -> int:
+def on_card(
+    free: int | None, width_of: Mapping[str, int], size: int = vgg16.SIZE, bytes_each: int = 4
+) -> int:
     """A power of two, 128 at the most: more hardly serves a card any better.
 
     Args:
         free: bytes of the card's memory; None where that is not known.
-        weights: bytes that they take there.
-        largest_map: bytes of the largest map of one image.
+        width_of: output channels by layer, of those that take part.
+        size: of the images, in pixels.
+        bytes_each: of a number.
     """
     if free is None:
         return _MOST_ON_CARD
+    weights = bytes_each * vgg16.parameters(width_of)
+    largest_map = bytes_each * size * size * width_of["conv1_1"]
     left = free * (1 - _LEFT_FREE) - weights - _WORKSPACE
     images = max(1, int(left / (_MAPS_AT_ONCE * largest_map)))
     return min(_MOST_ON_CARD, 1 << (images.bit_length() - 1))

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from vggfeat.engines import gpu
+from vggfeat.engines import cuda_driver, gpu
 from vggfeat.errors import UsageError, VggfeatError
 
 ALL = "all"
@@ -91,6 +91,7 @@ def _set(change: Any, *values: Any) -> None:
 
 def _gpus(tf: Any) -> dict[int, Device]:
     """By their numbers, with which CUDA and TensorFlow count them."""
+    cuda_driver.forget()  # their free memory changes
     free = {card.index: card.free for card in gpu.cards()}
     found = {}
     # In the order of the machine, whatever the order in which they were made visible.

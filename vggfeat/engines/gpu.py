@@ -17,10 +17,8 @@ _INSTALL = "pip install 'vggfeat[cuda]'"
 def cards() -> list[Card]:
     """The NVIDIA cards that this process may use; none without a driver.
 
-    `CUDA_VISIBLE_DEVICES` counts, as the driver itself looks at it. Asked anew each time, as free
-    memory changes.
+    `CUDA_VISIBLE_DEVICES` counts, as the driver itself looks at it.
     """
-    cuda_driver.forget()
     return cuda_driver.ask().cards
 
 

@@ -51,7 +51,6 @@ class Arithmetic(NamedTuple):
 
 
 def features(
-    tf: Any,
     images: Any,
     tensors: Tensors,
     activations: Sequence[Activation],
@@ -65,6 +64,7 @@ def features(
     the size of the batch. There is one a position where pool5 is larger than 7x7, and their mean
     is the activation (the dense evaluation of section 3.2 of the paper).
     """
+    tf = arithmetic.tf
     taking_part = {layer for activation in activations for layer in activation.parts}
     pixels = tf.cast(images, tf.float32) - tensors("mean")
     x = arithmetic.taken(pixels)

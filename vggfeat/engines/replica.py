@@ -136,7 +136,6 @@ class Replica:
         def network(images: Any) -> Any:
             with tf.device(self._device.name):
                 return graph.features(
-                    tf,
                     images,
                     self._held.__getitem__,
                     self._activations,

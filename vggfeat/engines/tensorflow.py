@@ -73,12 +73,14 @@ class TensorFlowEngine:
         self._precision = precision
         arithmetic = _arithmetic(tf, precision)
         tensors = weights.up_to(activations)
-        largest_map = size * size * weights.width_of["conv1_1"] * arithmetic.dtype.size
-        bytes_of_weights = sum(array.size for array in tensors.values()) * arithmetic.dtype.size
+        taking_part = {layer for part in activations for layer in part.parts}
+        width_of = {
+            layer: width for layer, width in weights.width_of.items() if layer in taking_part
+        }
 
         def batch_on(device: Device) -> int:
             most = (
-                on_card(device.free, bytes_of_weights, largest_map)
+                on_card(device.free, width_of, size, arithmetic.dtype.size)
                 if device.is_gpu
                 else max(1, _BATCH_ON_PROCESSORS * SIZE**2 // max(size, SIZE) ** 2)
             )
