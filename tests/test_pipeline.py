@@ -127,7 +127,10 @@ def test_what_is_known_by_its_content_needs_no_row() -> None:
     known = hashlib.sha256(Grey("", 7).read().data).hexdigest()
     engine = MeanEngine()
     batches = pipeline.run(
-        [Grey("a", 1), Grey("b", 7), Grey("c", 3)], Preprocessing(), engine, contents={known}
+        [Grey("a", 1), Grey("b", 7), Grey("c", 3)],
+        Preprocessing(),
+        engine,
+        contents=lambda image: {known},
     )
     first, second, third = next(batches)
     assert isinstance(first, Row)

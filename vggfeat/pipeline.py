@@ -10,7 +10,7 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Container, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from vggfeat.errors import UsageError, VggfeatError
 from vggfeat.finish import Finish
 from vggfeat.outcome import Outcome, Row
 from vggfeat.pace import Pace
-from vggfeat.preparing import Preparation, Prepared, Ready, too_long
+from vggfeat.preparing import Contents, Preparation, Prepared, Ready, too_long, unknown
 from vggfeat.reading import Reading
 from vggfeat.suspects import Suspects
 from vggfeat.workers import Workers
@@ -41,7 +41,7 @@ def run(
     engine: Engine,
     batch_size: int | None = None,
     workers: int | None = None,
-    contents: Container[str] | None = None,
+    contents: Contents = unknown,
     suspects: Suspects | None = None,
     finish: Finish = Finish(),  # noqa: B008  # it cannot change
     pace: Pace | None = None,
@@ -55,8 +55,7 @@ def run(
         batch_size: images in a batch; None for what serves the engine best.
         workers: threads that decode and run the engine's image stage; None for as many as there
             are processors to use.
-        contents: sha256 of files that need no row, since they have one; None where files are not
-            to be told by their content.
+        contents: sha256 of files that need no row, since they have one, for each image.
         suspects: images that may kill the process, and where to note those that are decoded.
         finish: what is done to the features of a batch.
         pace: measures it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container
+from collections.abc import Callable, Container
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vggfeat.pace import Pace
     from vggfeat.preprocess import Preprocessing
     from vggfeat.reading import BeingRead, Reading
-    from vggfeat.sources import Source
+    from vggfeat.sources import ImageRef, Source
     from vggfeat.suspects import Suspects
 
 
@@ -35,6 +35,14 @@ class Prepared(NamedTuple):
 
 Ready: TypeAlias = "Prepared | Recognised | Failure"
 
+# By image: sha256 of files that need no row, since they have one; None where files are not to be
+# told by their content.
+Contents: TypeAlias = "Callable[[ImageRef], Container[str] | None]"
+
+
+def unknown(image: ImageRef) -> None:
+    """The contents of a run that tells no file by its content."""
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -43,7 +51,7 @@ class Preparation:
     reading: Reading
     preprocessing: Preprocessing
     engine: Engine
-    contents: Container[str] | None
+    contents: Contents
     suspects: Suspects
     pace: Pace
 
@@ -58,9 +66,10 @@ class Preparation:
         except (ImageError, ValueError) as error:  # ValueError: a NUL within the path
             return Failure(image.name, str(error))
         sha256 = ""
-        if self.contents is not None and isinstance(source.data, bytes):
+        contents = self.contents(image)
+        if contents is not None and isinstance(source.data, bytes):
             sha256 = hashlib.sha256(source.data).hexdigest()
-            if sha256 in self.contents:
+            if sha256 in contents:
                 return Recognised(image.name, source.stamp, sha256)
         try:
             with self.pace.spending("decoding"):

@@ -142,8 +142,9 @@ def extract(
             if said := advice(engine, built, precision):
                 watcher.note(said)
             return pipeline.run(
-                unknown, prepared, built, batch_size, workers, sink.contents, suspects, finish, pace
-            )
+                unknown, prepared, built, batch_size, workers,
+                lambda image: sink.contents, suspects, finish, pace,
+            )  # fmt: skip
 
         versions = {"vggfeat": made["vggfeat"], **made["versions"]}
         pace = Pace()
