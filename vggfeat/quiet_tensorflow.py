@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from vggfeat.engines import cuda_libraries
 from vggfeat.errors import VggfeatError
 
 
@@ -19,11 +20,13 @@ def tensorflow() -> Any:
         VggfeatError: it is not installed, or cannot be loaded here.
     """
     if "tensorflow" in sys.modules:
+        cuda_libraries.open_beside()  # the program may not have asked for devices yet
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with quietly():
             tf = importlib.import_module("tensorflow")
+            cuda_libraries.open_beside()
             tf.config.list_physical_devices()
     except ImportError as error:
         raise VggfeatError(

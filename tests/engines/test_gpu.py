@@ -273,6 +273,25 @@ def test_what_pip_puts_beside_tensorflow_is_found(installed: Installed) -> None:
     assert gpu.missing_libraries() == []
 
 
+def test_what_is_beside_tensorflow_is_opened_for_it(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    loader = SimpleNamespace(CDLL=lambda path: opened.append(Path(path).name))
+    monkeypatch.setattr(cuda_libraries, "ctypes", loader)
+    monkeypatch.setattr(cuda_driver, "is_installed", lambda: False)
+    installed.tells(is_cuda_build=True, cuda_version="12.5.1", cudnn_version="9")
+    installed.beside("libcusolver.so.11", "libcusolver.so.10", "libcudnn.so.9")
+    cuda_libraries.open_beside()
+    assert opened == []
+    monkeypatch.setattr(cuda_driver, "is_installed", lambda: True)
+    cuda_libraries.open_beside()
+    assert opened == ["libcusolver.so.11", "libcudnn.so.9"]
+    installed.tells(is_cuda_build=False)
+    cuda_libraries.open_beside()
+    assert len(opened) == 2
+
+
 def test_another_cuda_takes_other_libraries(installed: Installed) -> None:
     installed.tells(is_cuda_build=True, cuda_version="13.0", cudnn_version="9")
     installed.beside(*CUDA_12)

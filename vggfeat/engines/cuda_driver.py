@@ -70,11 +70,18 @@ def ask() -> Driver:
 
     Takes a fraction of a millisecond where there is no driver.
     """
+    if not is_installed():
+        return Driver(found=False, cards=[])
+    return _asked(_LIBRARY, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def is_installed() -> bool:
+    """Whether the driver's library is there, cards or none."""
     try:
         ctypes.CDLL(_LIBRARY)
     except OSError:
-        return Driver(found=False, cards=[])
-    return _asked(_LIBRARY, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        return False
+    return True
 
 
 def forget() -> None:

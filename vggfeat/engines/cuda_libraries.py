@@ -14,8 +14,11 @@ import importlib.util
 import re
 import runpy
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from vggfeat.engines import cuda_driver
 
 # By the major version of CUDA, as NVIDIA numbers them; cuDNN is numbered by itself.
 _SONAMES = {
@@ -78,15 +81,43 @@ def missing(build: Build) -> list[str]:
     """
     if sys.platform != "linux" or build.with_cuda is False:
         return []
-    if build.cuda is None or build.cuda[0] not in _SONAMES:
+    names = _names(build)
+    if not names:
         return [] if _any_cudnn(build.folder) else ["libcudnn.so"]
-    names = (*_SONAMES[build.cuda[0]], f"libcudnn.so.{build.cudnn}")
     return [name for name in names if not _is_found(name, build.folder)]
+
+
+def open_beside() -> None:
+    """Open what pip has put beside TensorFlow, which then has it by its name.
+
+    TensorFlow looks into those folders itself, but 2.21 leaves cusolver's out, and without it
+    shows no GPU. Nothing is opened where there is no driver.
+    """
+    if not cuda_driver.is_installed():
+        return
+    found = build()
+    if found is None or found.cuda is None:
+        return
+    for name in _names(found):
+        for path in _beside(name, found.folder):
+            with contextlib.suppress(OSError):  # TensorFlow tells of it
+                ctypes.CDLL(str(path))
+
+
+def _names(build: Build) -> tuple[str, ...]:
+    """Those that a build opens, as far as it tells."""
+    if build.cuda is None or build.cuda[0] not in _SONAMES:
+        return ()
+    return (*_SONAMES[build.cuda[0]], f"libcudnn.so.{build.cudnn}")
+
+
+def _beside(name: str, folder: Path) -> Iterator[Path]:
+    return (folder.parent / "nvidia").glob(f"*/lib/{name}")
 
 
 def _is_found(name: str, folder: Path) -> bool:
     """Beside TensorFlow, where pip puts NVIDIA's packages, else where the loader looks."""
-    if any((folder.parent / "nvidia").glob(f"*/lib/{name}")):
+    if any(_beside(name, folder)):
         return True
     with contextlib.suppress(OSError):
         ctypes.CDLL(name)

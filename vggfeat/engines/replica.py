@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # CUDA's libraries and XLA take memory beside TensorFlow's, and tell of it in errors of their own.
 _MEMORY_IS_FULL = re.compile(
-    r"RESOURCE_EXHAUSTED|out of memory|ERROR_OUT_OF_MEMORY|STATUS_ALLOC_FAILED", re.IGNORECASE
+    r"RESOURCE_EXHAUSTED|out of memory|ERROR_OUT_OF_MEMORY|STATUS_ALLOC_FAILED|failed to allocate",
+    re.IGNORECASE,
 )
 
 

@@ -11,6 +11,9 @@ def check(on_gpu: bool) -> None:
         import tensorflow as tf
     except ImportError:
         sys.exit("TensorFlow is not installed")
+    from vggfeat.engines import cuda_libraries
+
+    cuda_libraries.open_beside()
     cards = tf.config.list_physical_devices("GPU")
     if on_gpu and not cards:
         sys.exit("TensorFlow finds no GPU")
