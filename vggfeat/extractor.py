@@ -19,7 +19,7 @@ from vggfeat.outcome import FLOAT32, Failure, Recognised, Row, Stamp
 from vggfeat.pipeline import check_counts
 from vggfeat.preprocess import ImageData, preprocessing
 from vggfeat.recipe import Recipe
-from vggfeat.sources import ImageRef, Source
+from vggfeat.sources import ImageRef, Source, ref
 from vggfeat.sources.files import LocalFile
 from vggfeat.vgg16 import SIZE
 from vggfeat.weights import Weights, choose
@@ -132,8 +132,8 @@ class Extractor:
         """Features of images, in their order: `[n,4096]`, or `[n,7,7,512]` of pool5.
 
         Args:
-            images: one image or many. Each is a path, the bytes of an image file, a PIL
-                image, or a uint8 array `[h,w]`, `[h,w,3]` (RGB) or `[h,w,4]` (RGBA). An array
+            images: one image or many. Each is a path or an address, the bytes of an image file, a
+                PIL image, or a uint8 array `[h,w]`, `[h,w,3]` (RGB) or `[h,w,4]` (RGBA). An array
                 of 224x224x3, or of another `size`, is taken as it is; whatever else is resized
                 and center-cropped.
 
@@ -205,7 +205,8 @@ class _InMemory(NamedTuple):
 
 def _ref(number: int, image: ImageLike) -> ImageRef:
     if isinstance(image, (str, os.PathLike)):
-        return LocalFile(os.fspath(image))
+        path = os.fspath(image)
+        return ref(path) or LocalFile(path)
     if isinstance(image, (bytes, Image.Image, np.ndarray)):
         return _InMemory(f"image {number}", image)
     raise TypeError(

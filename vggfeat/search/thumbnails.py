@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vggfeat.decode import opened, reasons
 from vggfeat.errors import ImageError, describe_os_error
 from vggfeat.preprocess import to_rgb, upright
-from vggfeat.sources.files import LocalFile
+from vggfeat.sources import ref
 
 SIDE = 192  # pixels of the longer side at the most
 _QUALITY = 82
@@ -26,7 +26,10 @@ class Thumbnail(NamedTuple):
 def thumbnail(path: str) -> Thumbnail | str:
     """The picture in a file, upright and small; in words why there is none, where there is none."""
     try:
-        data = LocalFile(path).read().data
+        found = ref(path)
+        if found is None:
+            return "not to be found by itself, in its archive"
+        data = found.read().data
         assert isinstance(data, bytes)
         with reasons(), opened(data, SIDE) as image:
             small = to_rgb(upright(image))

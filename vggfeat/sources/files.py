@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from natsort import natsort_keygen
@@ -18,37 +17,17 @@ from natsort import natsort_keygen
 from vggfeat.errors import ImageError, TransientImageError, describe_os_error
 from vggfeat.outcome import Stamp
 from vggfeat.sources.base import Source
+from vggfeat.sources.kinds import SUFFIXES, kind_of
+from vggfeat.sources.skipped import Skipped
+
+__all__ = ["MAX_BYTES", "SUFFIXES", "LocalFile", "Skipped", "expand", "missing"]
 
 MAX_BYTES = 1 << 30
+CHANGED = "it changed while it was read"
 
 _Place = tuple[int, int]  # device and inode
 
-# What counts as an image in a folder. A file that is named outright is always tried.
-# HEIC is here although it cannot be read: a phone's photographs must not vanish in silence.
-SUFFIXES = frozenset(
-    ".apng .avif .avifs .bmp .dcx .dds .dib .gif .heic .heif .hif .icns .ico .j2c .j2k .jfif"
-    " .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .mpo .pbm .pcx .pfm .pgm .png .pnm .ppm .psd .qoi"
-    " .sgi .tga .tif .tiff .webp".split()
-)
-
 _natural = natsort_keygen()
-
-
-@dataclass
-class Skipped:
-    """Entries of folders that were passed over."""
-
-    hidden: int = 0
-    not_images: int = 0
-    loops: int = 0
-
-    def __str__(self) -> str:
-        counts = {
-            "hidden": self.hidden,
-            "not an image": self.not_images,
-            "a symlink loop": self.loops,
-        }
-        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
 class LocalFile(NamedTuple):
@@ -68,12 +47,17 @@ class LocalFile(NamedTuple):
         with open(self.name, "rb") as file:
             before = os.fstat(file.fileno())
             if before.st_size > MAX_BYTES:
-                raise ImageError(f"too large: {before.st_size:,} bytes, the limit is {MAX_BYTES:,}")
+                raise too_large(before.st_size)
             data = file.read(before.st_size + 1)
             after = os.fstat(file.fileno())
         if len(data) != before.st_size or _stamp(before) != _stamp(after):
-            raise TransientImageError("it changed while it was read")
+            raise TransientImageError(CHANGED)
         return Source(data, _stamp(after))
+
+
+def too_large(size: int) -> ImageError:
+    """What is wrong with an image of so many bytes."""
+    return ImageError(f"too large: {size:,} bytes, the limit is {MAX_BYTES:,}")
 
 
 def _stamp(info: os.stat_result) -> Stamp:
@@ -135,6 +119,8 @@ def expand(path: str, skipped: Skipped) -> Iterator[LocalFile | UnreadableFolder
                 ahead.append((inside, above | {here}))
             elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and _may_be_read(entry):
                 ahead.append((inside, None))
+            elif kind_of(entry.name):
+                skipped.archives += 1
             else:
                 skipped.not_images += 1
 
@@ -148,8 +134,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _order(entry: os.DirEntry[str]) -> tuple[object, str]:
+    return order(entry.name)
+
+
+def order(name: str) -> tuple[object, str]:
+    """By what the entries of a folder are sorted."""
     # The name itself decides between names that are naturally equal: `1.jpg` and `01.jpg`.
-    return _natural(entry.name), entry.name
+    return _natural(name), name
 
 
 def _may_be_read(entry: os.DirEntry[str]) -> bool:

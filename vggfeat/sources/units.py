@@ -4,31 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, cast
 
 from vggfeat.outcome import Stamp
-from vggfeat.sources import open_inputs
-from vggfeat.sources.base import ImageRef
-from vggfeat.sources.files import Skipped
+from vggfeat.sources import list_found
+from vggfeat.sources.base import ImageRef, Unit
+from vggfeat.sources.named import is_archive
+from vggfeat.sources.skipped import Skipped
+from vggfeat.sources.table import stamps_of
 
-
-class Unit(Protocol):
-    """Images that belong together. It can be pickled."""
-
-    @property
-    def name(self) -> str:
-        """What a user knows it by: its archive, or its first image."""
-
-    def images(self, skipped: Skipped) -> Iterator[ImageRef]:
-        """Its images, in order, opened as they are asked for.
-
-        Args:
-            skipped: counts what is passed over.
-        """
-
-    def inputs(self) -> Iterable[tuple[str, Stamp | None]]:
-        """The files that it is made from, and their stamps at present."""
+__all__ = ["Files", "Unit", "Units", "open_units"]
 
 
 class Files(NamedTuple):
@@ -44,7 +29,7 @@ class Files(NamedTuple):
         return iter(self.refs)
 
     def inputs(self) -> Iterable[tuple[str, Stamp | None]]:
-        return ((ref.name, ref.stamp()) for ref in self.refs)
+        return stamps_of(self.refs)
 
 
 @dataclass
@@ -62,16 +47,32 @@ class Units:
     skipped: Skipped = field(default_factory=Skipped)
 
 
-def open_units(names: Sequence[str], most: int, *, nul_separated: bool = False) -> Units:
-    """The units that inputs stand for, of up to so many images.
+def open_units(
+    names: Sequence[str], most: int, *, nul_separated: bool = False, column: str | None = None
+) -> Units:
+    """The units that inputs stand for, of up to so many images; a tar is one, whatever is in it.
 
-    Raises as `open_inputs` does.
+    Args:
+        most: images in a unit.
+        column: of tables, which holds the images; None to find out.
+
+    Raises:
+        VggfeatError: as `open_inputs` does; of an address, when its turn comes.
     """
-    inputs = open_inputs(names, nul_separated=nul_separated)
+    skipped = Skipped()
+    found = list_found(names, skipped, nul_separated=nul_separated, column=column)
 
     def units() -> Iterator[Unit]:
-        images = iter(inputs)
-        while refs := list(islice(images, most)):
-            yield Files(refs)
+        images: list[ImageRef] = []
+        for item in found:
+            if not is_archive(item):
+                images.append(cast("ImageRef", item))
+            if images and (is_archive(item) or len(images) == most):
+                yield Files(images)
+                images = []
+            if is_archive(item):
+                yield from item.divided(most)
+        if images:
+            yield Files(images)
 
-    return Units(names, units(), inputs.skipped)
+    return Units(names, units(), skipped)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from vggfeat.address import is_address
 from vggfeat.errors import VggfeatError, describe_os_error
 
 
@@ -20,6 +21,8 @@ def check_reachable(names: Iterable[str]) -> None:
     """
     folders: dict[str, int] = {}
     for name in names:
+        if is_address(name):  # what cannot be listed has ended the run before
+            continue
         for folder in map(str, PurePath(name).parents):
             folders[folder] = folders.get(folder, 0) + 1
     for folder, images in folders.items():
