@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests import networks
-from tests.sinks.outputs import Run, rows
-from vggfeat import VggfeatError, extract, load_features
+from tests.sinks.outputs import Run, failure, row, rows
+from vggfeat import VggfeatError, extract, load_features, sinks
 from vggfeat.sinks import published
 
 
@@ -122,5 +122,73 @@ def test_while_a_run_publishes_it_waits(
 
 def test_features_in_csv_are_told_to_be_csv(tmp_path: Path) -> None:
     Run(tmp_path / "f.csv", rows([0, 1])).publish()
-    with pytest.raises(VggfeatError, match="f.csv: is csv, and only .npy can be opened"):
+    with pytest.raises(VggfeatError, match="f.csv: is csv, which is text: extract to .npy or"):
         load_features(tmp_path / "f.csv")
+
+
+BINARY = pytest.mark.parametrize("form", [form for form in sinks.FORMS if form != "csv"])
+
+
+@BINARY
+@pytest.mark.parametrize("numbers", [[0, 1, 2], []])
+def test_other_forms_are_opened_as_well(tmp_path: Path, form: str, numbers: list[int]) -> None:
+    images = [*rows(numbers), failure("bad.jpg")]
+    Run(tmp_path / f"f.{form}", images).publish()
+    vectors, paths = load_features(tmp_path / f"f.{form}")
+    assert isinstance(vectors, np.memmap) == (form != "parquet" and bool(numbers))
+    assert (vectors.dtype, vectors.shape) == (np.float32, (len(numbers), 5))
+    assert [vector.tobytes() for vector in vectors] == [
+        image.features[0].tobytes() for image in rows(numbers)
+    ]
+    assert paths == [f"{number}.jpg" for number in numbers]
+
+
+@BINARY
+def test_maps_and_half_precision_come_back_as_they_were(tmp_path: Path, form: str) -> None:
+    maps = np.arange(60, dtype=np.float16).reshape(3, 4, 5)
+    image = row(0)._replace(features=(maps,))
+    layers = [{"layer": "pool5", "shape": [3, 4, 5]}]
+    Run(tmp_path / f"f.{form}", [image], layers=layers, dtype="float16").publish()
+    vectors, _ = load_features(tmp_path / f"f.{form}")
+    assert (vectors.dtype, vectors.shape) == (np.float16, (1, 3, 4, 5))
+    np.testing.assert_array_equal(vectors[0], maps)
+
+
+@BINARY
+@pytest.mark.parametrize("damage", [b"", b"hello", 50, -1])
+def test_what_is_cut_or_another_file_is_refused(
+    tmp_path: Path, form: str, damage: bytes | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "_PATIENCE", 0.1)
+    Run(output := tmp_path / f"f.{form}", rows([0, 1])).publish()
+    whole = output.read_bytes()
+    output.write_bytes(whole[:damage] if isinstance(damage, int) else damage)
+    with pytest.raises(VggfeatError, match=rf"f\.{form}: no \.{form} file of vggfeat's"):
+        load_features(output)
+
+
+@BINARY
+def test_a_file_of_another_run_in_any_form_is_noticed(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "_PATIENCE", 0.1)
+    Run(output := tmp_path / f"f.{form}", rows([0, 1])).publish()
+    (tmp_path / "other").mkdir()
+    Run(other := tmp_path / "other" / f"f.{form}", rows([0, 2])).publish()
+    shutil.copy(other, output)
+    with pytest.raises(VggfeatError, match="row 1 is not the one that is listed"):
+        load_features(output)
+
+
+@pytest.mark.parametrize("name", ["feats/", "feats"])
+def test_a_folder_is_told_to_be_merged(tmp_path: Path, name: str) -> None:
+    (tmp_path / "feats").mkdir()
+    with pytest.raises(
+        VggfeatError, match=r"feats/?: is a folder: .*vggfeat merge .* -o feats\.npy"
+    ):
+        load_features(f"{tmp_path}/{name}")
+
+
+def test_an_address_is_told_to_be_one() -> None:
+    with pytest.raises(VggfeatError, match=r"^s3://b/f\.npy: is an address: .*copy"):
+        load_features("s3://user:word@b/f.npy")

@@ -6,18 +6,20 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from tests import networks
 from tests.cli.test_incremental import FUTURE, IMAGES, exchange, images, put, replace_unnoticed, run
-from vggfeat import VggfeatError
+from vggfeat import VggfeatError, load_features, sinks
 from vggfeat.sinks import published
 from vggfeat.sinks.rows import checksum
 from vggfeat.verify import Findings, verify
@@ -58,7 +60,7 @@ def tell(**changed: Any) -> None:
     Path("f.json").write_text(json.dumps(about | changed))
 
 
-@pytest.mark.parametrize("output", ["f.npy", "f.csv"])
+@pytest.mark.parametrize("output", [f"f.{form}" for form in sinks.FORMS])
 def test_what_a_run_has_written_is_whole(output: str) -> None:
     Path("imgs/bad.ppm").write_bytes(b"junk")
     run(output=output)
@@ -80,6 +82,44 @@ def test_a_damaged_digit_of_a_csv_is_found(digit: bytes) -> None:
     number = Path("f.csv").read_bytes()[at:].split(b",")[0]
     overwrite("f.csv", at, b"8" if digit == number[:1] else digit)
     assert any(f"row 1 ({IMAGES[1]})" in damage for damage in damages("f.csv"))
+
+
+@pytest.mark.parametrize("output", ["f.safetensors", "f.parquet", "f.h5", "f.npz"])
+def test_whatever_byte_of_the_numbers_is_damaged_it_is_found(output: str) -> None:
+    run(output=output)
+    whole = Path(output).read_bytes()
+    if output == "f.parquet":
+        column = pq.read_metadata(output).row_group(0).column(1)
+        at = column.data_page_offset + column.total_compressed_size - 600
+    else:
+        at = whole.index(load_features(output).vectors[1].tobytes())
+    for place in (at, at + 100, at + 500):
+        overwrite(output, place, bytes([whole[place] ^ 0x55]))
+        (damage, *_) = damages(output)
+        assert damage.endswith("has not the checksum that is listed")
+        overwrite(output, place, whole[place : place + 1])
+    assert damages(output) == []
+
+
+@pytest.mark.parametrize("form", ["safetensors", *sinks.CONTAINERS])
+@pytest.mark.parametrize("cut", [0, 5, -1])
+def test_a_file_that_was_cut_short_is_damaged(form: str, cut: int) -> None:
+    run(output=f"f.{form}")
+    os.truncate(f"f.{form}", cut % os.stat(f"f.{form}").st_size)
+    (damage, *_) = damages(f"f.{form}")
+    assert "whole" in damage or "does not begin as f.json tells" in damage
+    assert run(output=f"f.{form}").computed == 3
+    assert damages(f"f.{form}") == []
+
+
+@pytest.mark.parametrize("form", sinks.CONTAINERS)
+def test_a_container_that_tells_other_images_than_the_index_is_damaged(form: str) -> None:
+    run(output=f"f.{form}")
+    shutil.copy(f"f.{form}", "before")
+    os.rename(IMAGES[1], "imgs/11.ppm")
+    run(output=f"f.{form}")
+    shutil.copy("before", f"f.{form}")
+    assert any("1 whole rows, but 3 are listed" in damage for damage in damages(f"f.{form}"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -211,7 +251,7 @@ def test_an_image_that_has_changed_under_a_fresh_stamp_has_changed() -> None:
     assert sum(outdated().values()) == 1
 
 
-@pytest.mark.parametrize("output", ["f.npy", "f.csv"])
+@pytest.mark.parametrize("output", ["f.npy", "f.csv", "f.parquet"])
 @pytest.mark.parametrize("options", [{}, {"layer": "pool5", "resize": 224, "fast_decode": True}])
 def test_rows_that_are_right_are_so_when_they_are_computed_again(
     output: str, options: dict[str, Any]
@@ -240,6 +280,14 @@ def test_rows_of_images_that_are_others_now_are_not_computed_again() -> None:
     os.unlink(IMAGES[1])
     found = verify("f.npy", recompute=3)
     assert (found.damages, found.recomputed) == ([], 1)
+
+
+def test_rows_of_images_in_an_archive_are_computed_again() -> None:
+    with tarfile.open("imgs.tar", "w") as archive:
+        archive.add("imgs")
+    run("imgs.tar")
+    found = verify("f.npy", recompute=3)
+    assert (found.damages, found.recomputed) == ([], 3)
 
 
 def test_rows_cannot_be_computed_again_with_other_weights() -> None:

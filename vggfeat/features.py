@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from vggfeat.address import is_address, shown
 from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.preprocess import Preprocessing
 from vggfeat.recipe import Recipe
@@ -23,8 +23,8 @@ class Features(NamedTuple):
     """Vectors and the paths of their images, row by row.
 
     Attributes:
-        vectors: float32 `[n,4096]`, memory-mapped: rows are read when they are used. Of a map
-            `[n,h,w,c]`; float16 where that was asked for.
+        vectors: float32 `[n,4096]`, memory-mapped: rows are read when they are used (Parquet's are
+            all read at once). Of a map `[n,h,w,c]`; float16 where that was asked for.
         paths: the `n` paths, as they were given to `extract`.
     """
 
@@ -36,7 +36,7 @@ class Opened(NamedTuple):
     """Features and how to make such again.
 
     Attributes:
-        vectors: float32 or float16 `[n,4096]`, or `[n,h,w,c]` of a map; memory-mapped.
+        vectors: float32 or float16 `[n,4096]`, or `[n,h,w,c]` of a map; as of `Features`.
         paths: the `n` paths, as they were given to `extract`.
         recipe: what a row was made by.
         entries: what the index tells of each row.
@@ -51,6 +51,8 @@ class Opened(NamedTuple):
 def load_features(path: str | os.PathLike[str]) -> Features:
     """Open `feats.npy` and the index beside it, while a run replaces them too: all of one run.
 
+    So `.safetensors`, `.npz`, `.h5` and `.parquet`.
+
     Raises:
         VggfeatError: one of them is missing or damaged, or they do not belong together.
     """
@@ -60,7 +62,7 @@ def load_features(path: str | os.PathLike[str]) -> Features:
 
 def open_features(path: str | os.PathLike[str]) -> Opened:
     """The same as `load_features`, with what the rows were made by. Raises as it does."""
-    file = Path(os.path.realpath(path))
+    file = local_file(path)
     output = output_of(file)
     if not file.exists() and not beside(output).about.exists():
         raise VggfeatError(f"{path}: no such file")
@@ -72,6 +74,23 @@ def open_features(path: str | os.PathLike[str]) -> Opened:
     _check(path, vectors, listed, layer)
     names = [entry.name for entry in listed.entries]
     return Opened(vectors, names, recipe_of(listed.about, layer), listed.entries)
+
+
+def local_file(path: str | os.PathLike[str]) -> Path:
+    """Where an output is, past links.
+
+    Raises:
+        VggfeatError: it is none of a single file on this machine.
+    """
+    if is_address(name := os.fspath(path)):
+        raise VggfeatError(
+            f"{shown(name)}: is an address: copy it here, with what stands beside it"
+        )
+    if os.path.isdir(path):
+        raise VggfeatError(
+            f"{path}: is a folder: put its parts into one file, `vggfeat merge {path} -o feats.npy`"
+        )
+    return Path(os.path.realpath(path))
 
 
 def recipe_of(about: dict[str, Any], layer: int = 0) -> Recipe:
@@ -93,23 +112,19 @@ def recipe_of(about: dict[str, Any], layer: int = 0) -> Recipe:
 
 def _mapped(file: Path, output: Path, listed: Published) -> NDArray[np.float32]:
     """The rows as `feats.json` tells of them."""
-    if (form := listed.about["format"]) != "npy":
-        raise VggfeatError(f"{file}: is {form}, and only .npy can be opened: extract to one")
-    kind = vectors_of(output, listed.about)[_layer_in(file, listed.about)].kind
+    form = listed.about["format"]
+    if form == "csv":
+        raise VggfeatError(f"{file}: is csv, which is text: extract to .npy or another form")
     try:
-        # Not numpy.load, which opens the file twice: the second may be another one already.
-        with open(file, "rb") as opened:
-            version = npy_format.read_magic(opened)
-            if version != (1, 0):
-                raise ValueError(f"version {version} of its header is not vggfeat's")
-            shape, _, dtype = npy_format.read_array_header_1_0(opened)
-            if dtype != np.dtype(kind.little):
-                raise ValueError(f"it holds {dtype}")
-            return np.memmap(opened, dtype, "r", opened.tell(), shape)
+        return vectors_of(output, listed.about)[_layer_in(file, listed.about)].load()
     except OSError as error:
         raise VggfeatError(f"{file}: cannot be read: {describe_os_error(error)}") from error
+    except MemoryError as error:
+        raise VggfeatError(
+            f"{file}: is larger than memory, and .{form} cannot be mapped: extract to .npy"
+        ) from error
     except ValueError as error:
-        raise VggfeatError(f"{file}: no .npy file of vggfeat's ({error})") from error
+        raise VggfeatError(f"{file}: no .{form} file of vggfeat's ({error})") from error
 
 
 def _layer_in(file: Path, about: dict[str, Any]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,8 @@ from vggfeat.outcome import Numbers
 from vggfeat.settings import difference, settings
 from vggfeat.sinks.index import Entry
 from vggfeat.sinks.published import Published
-from vggfeat.sinks.rows import RowFile, checksum
+from vggfeat.sinks.rows import Rows, checksum
+from vggfeat.sources.again import ref
 from vggfeat.weights import Weights
 
 # Of a row's norm, by what the network is computed in: in float32 engines differ by 1e-6, and
@@ -36,7 +36,7 @@ class Recomputed(NamedTuple):
 
 
 def recompute(
-    published: Published, layers: Sequence[RowFile], count: int, weights: Weights
+    published: Published, layers: Sequence[Rows], count: int, weights: Weights
 ) -> Recomputed:
     """Compute some rows again, of images that are still the same.
 
@@ -101,7 +101,10 @@ def _worst(made: Sequence[Numbers], before: Sequence[Numbers], tolerance: float)
 def _unchanged(entry: Entry) -> bytes | None:
     """The content of an image's file, if it is the one that the row was made from."""
     try:
-        data = Path(entry.name).read_bytes()
-    except OSError:
+        image = ref(entry.name)
+        data = image.read().data if image else None
+    except (OSError, VggfeatError, ValueError):  # ValueError: a NUL within the path
         return None
-    return data if hashlib.sha256(data).hexdigest() == entry.sha256 else None
+    if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == entry.sha256:
+        return data
+    return None

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from vggfeat.errors import VggfeatError, describe_os_error
+from vggfeat.features import local_file
 from vggfeat.plan import MOVED, Plan
 from vggfeat.recompute import recompute as recomputed
-from vggfeat.sinks import form
 from vggfeat.sinks.index import Entry, beside
 from vggfeat.sinks.known import CHANGED, NEW, Known
 from vggfeat.sinks.published import Published, TornError, open_generation, output_of
-from vggfeat.sinks.rows import RowFile
-from vggfeat.sinks.vectors import vectors_of
+from vggfeat.sinks.rows import Rows
+from vggfeat.sinks.vectors import Vectors, vectors_of
 from vggfeat.sources import open_inputs
 from vggfeat.weights import Weights, choose
 
@@ -67,7 +67,7 @@ def verify(
     """Look through an output that `extract` has written.
 
     Args:
-        output: `feats.npy` or `feats.csv`, with its companions beside it.
+        output: `feats.npy`, `feats.csv` or of another form, with its companions beside it.
         against: the inputs that it was made from, to see whether they have changed since.
         recompute: how many rows, chosen at random, are to be computed again.
         weights: with which; as for `extract`.
@@ -75,7 +75,7 @@ def verify(
     Raises:
         VggfeatError: it was not written by vggfeat or cannot be read; or the weights are others.
     """
-    file = output_of(Path(os.path.realpath(output)))
+    file = output_of(local_file(output))
     findings = Findings(os.fspath(output))
     with ExitStack() as opened:
         try:
@@ -86,8 +86,8 @@ def verify(
         findings.generation = published.about["generation"]
         findings.rows, findings.failed = len(published.entries), len(published.failures)
         findings.damages += _miscounts(published)
-        for number, rows in enumerate(layers):
-            findings.damages += _damages(published, rows, number)
+        for vectors, rows in zip(vectors_of(file, published.about), layers, strict=True):
+            findings.damages += _damages(published, vectors, rows)
         if recompute and not findings.damages:
             again = recomputed(published, layers, recompute, choose(weights))
             findings.recomputed, findings.bit_equal, findings.damages = again
@@ -96,7 +96,7 @@ def verify(
     return findings
 
 
-def _rows_of(file: Path, published: Published, opened: ExitStack) -> list[RowFile]:
+def _rows_of(file: Path, published: Published, opened: ExitStack) -> list[Rows]:
     """The rows of each layer.
 
     Raises:
@@ -107,12 +107,15 @@ def _rows_of(file: Path, published: Published, opened: ExitStack) -> list[RowFil
     for vectors in vectors_of(file, published.about):
         try:
             rows = opened.enter_context(closing(vectors.open(published.entries)))
+            ours = vectors.holds(published.about["rows"])
         except OSError as error:
             reason = describe_os_error(error)
             raise VggfeatError(f"{vectors.path}: cannot be read: {reason}") from error
         except ValueError as error:
-            raise VggfeatError(f"{vectors.path}: cannot be read: it is no file") from error
-        if not rows.begins_with(vectors.header(published.about["rows"])):
+            raise TornError(
+                f"{vectors.path}: is no whole .{published.about['format']} file ({error})"
+            ) from error
+        if not ours:
             raise TornError(f"{vectors.path} does not begin as {beside(file).about.name} tells")
         layers.append(rows)
     return layers
@@ -126,13 +129,13 @@ def _miscounts(published: Published) -> Iterator[str]:
             yield f"{about[what]:,} {what} are told, but {count:,} are listed"
 
 
-def _damages(published: Published, rows: RowFile, layer: int) -> Iterator[str]:
+def _damages(published: Published, file: Vectors, rows: Rows) -> Iterator[str]:
     """What is wrong with the number of rows of a layer, and with each row."""
     about, entries, _ = published
-    told = about["layers"][layer]
+    told = about["layers"][file.column]
     of = f"{told['layer']}: " if len(about["layers"]) > 1 else ""
     # More than that may be what a run is about to add, where the header tells the rows.
-    too_long = rows.size > told["bytes"] and not form(about["format"]).HEADER_TELLS_ROWS
+    too_long = rows.size > told["bytes"] and not file.grows
     if len(rows) != len(entries):
         yield f"{of}{len(rows):,} whole rows, but {len(entries):,} are listed"
     elif rows.size < told["bytes"] or too_long:
@@ -147,7 +150,7 @@ def _damages(published: Published, rows: RowFile, layer: int) -> Iterator[str]:
         yield f"{of}{more:,} more rows are wrong"
 
 
-def _wrong(rows: RowFile, row: int, entry: Entry) -> str | None:
+def _wrong(rows: Rows, row: int, entry: Entry) -> str | None:
     if not rows.has(row, entry):
         return "has not the checksum that is listed"
     return None if np.isfinite(rows.numbers(row)).all() else "holds NaN or infinity"

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.object_store import object_store, store
+from tests.sinks.outputs import KINDS
 from tests.sinks.unfinished import leave
-from vggfeat import sinks
+
+__all__ = ["object_store", "store", "unfinished"]
 
 
-@pytest.fixture(params=sinks.FORMS)
+@pytest.fixture(params=KINDS)
 def unfinished(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """An output that is still in work, by a run that was cut off."""
     leave(output := tmp_path / f"f.{request.param}")

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from vggfeat.sinks.rows import Rows
+
 STEPS: list[tuple[Any, str]] = [
     (os, "write"), (os, "pwrite"), (os, "ftruncate"), (os, "truncate"), (os, "fsync"),
-    (os, "replace"), (os, "copy_file_range"), (Path, "unlink"),
+    (os, "replace"), (os, "copy_file_range"), (Path, "unlink"), (Rows, "taken"),
 ]  # fmt: skip
 
 

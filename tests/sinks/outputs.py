@@ -6,14 +6,19 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import pyarrow.parquet as pq
+import safetensors.numpy
 from numpy.typing import NDArray
 
 from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
+from vggfeat.sinks import arrow
 from vggfeat.sinks.files import FileSink
 from vggfeat.sinks.known import Kept
 from vggfeat.sinks.vectors import file_names
@@ -35,6 +40,9 @@ SETTINGS: dict[str, Any] = {
     "versions": {"pillow": "12.0"},
 }
 
+
+# One form of each kind: that grows, that does not, that is a container.
+KINDS = ("npy", "csv", "npz")
 
 ONE_LAYER: list[dict[str, Any]] = SETTINGS["layers"]
 TWO_LAYERS = [*ONE_LAYER, {"layer": "pool5:avg", "shape": [WIDTHS[1]]}]
@@ -166,4 +174,32 @@ def csv_lines(data: bytes) -> list[list[str]]:
     return list(csv.reader(text))
 
 
-READERS: dict[str, Callable[[bytes], Any]] = {"npy": read_npy, "csv": read_csv}
+def read_safetensors(data: bytes) -> tuple[None, NDArray[np.float32]]:
+    tensors = safetensors.numpy.load(data)
+    assert tensors.keys() == {"fc7"}
+    return None, tensors["fc7"]
+
+
+def read_npz(data: bytes) -> tuple[list[str], NDArray[np.float32]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["fc7", "path"]
+        return arrays["path"].tolist(), arrays["fc7"]
+
+
+def read_h5(data: bytes) -> tuple[list[str], NDArray[np.float32]]:
+    with h5py.File(io.BytesIO(data)) as file:
+        assert sorted(file) == ["fc7", "path"]
+        return [os.fsdecode(path) for path in file["path"]], file["fc7"][:]
+
+
+def read_parquet(data: bytes) -> tuple[list[str], NDArray[np.float32]]:
+    table = pq.read_table(io.BytesIO(data))
+    assert table.column_names == ["path", "fc7", "size", "mtime_ns", "sha256"]
+    rows = np.array(table["fc7"].to_pylist(), np.float32).reshape(len(table), WIDTH)
+    return [arrow.name_of(path) for path in table["path"].to_pylist()], rows
+
+
+READERS: dict[str, Callable[[bytes], Any]] = {
+    "npy": read_npy, "csv": read_csv, "safetensors": read_safetensors,
+    "npz": read_npz, "h5": read_h5, "parquet": read_parquet,
+}  # fmt: skip

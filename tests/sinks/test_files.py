@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sinks.outputs import (
+    KINDS,
     LONG_AGO,
     Run,
     cut_off,
@@ -148,7 +149,7 @@ def made_of(name: str, content: int, good: bool) -> Row | Failure:
     return row(content, f"{name}.jpg") if good else failure(f"{name}.jpg", size=content)
 
 
-@pytest.mark.parametrize("form", sinks.FORMS)
+@pytest.mark.parametrize("form", KINDS)
 @given(runs=st.lists(st.tuples(images, st.booleans()), min_size=2, max_size=6))
 @settings(max_examples=20, deadline=None)
 def test_however_images_come_and_go_an_output_is_as_if_made_at_once(

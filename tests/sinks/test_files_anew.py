@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.sinks.outputs import Run, cut_off, failure, files, row, rows, run, settings
-from vggfeat import VggfeatError, sinks
+from tests.sinks.outputs import KINDS, Run, cut_off, failure, files, row, rows, run, settings
+from vggfeat import VggfeatError
 from vggfeat.sinks.files import FileSink
 from vggfeat.sinks.index import beside
 
 IMAGES = [row(0), failure("bad.jpg"), row(1)]
 
 
-@pytest.fixture(params=sinks.FORMS)
+@pytest.fixture(params=KINDS)
 def output(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return tmp_path / f"f.{request.param}"
 

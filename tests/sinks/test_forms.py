@@ -8,8 +8,12 @@ import os
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -18,11 +22,12 @@ from numpy.typing import NDArray
 from tests.sinks.outputs import READERS, WIDTH, Run, csv_lines, row
 from vggfeat import sinks
 from vggfeat.errors import UsageError
-from vggfeat.outcome import Failure, Row, Stamp
+from vggfeat.outcome import DTYPES, Failure, Row, Stamp
 from vggfeat.sinks import RowType
 
 KIND = RowType((WIDTH,))
 FORMS = pytest.mark.parametrize("form", sinks.FORMS)
+STREAMS = pytest.mark.parametrize("form", sinks.STREAMS)
 
 names = st.binary(min_size=1, max_size=30).filter(lambda b: b"\0" not in b).map(os.fsdecode)
 numbers = npst.arrays(
@@ -76,7 +81,7 @@ def test_every_form_gives_back_names_and_bits(
         ]
 
 
-@FORMS
+@STREAMS
 @given(listed=named, data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_rows_are_found_as_far_as_they_are_whole_and_of_their_names(
@@ -105,7 +110,7 @@ def test_rows_are_found_as_far_as_they_are_whole_and_of_their_names(
     assert module.locate(written, [*told, "one more"], KIND).tolist() == places
 
 
-@FORMS
+@STREAMS
 @pytest.mark.parametrize("shape", [(4096,), (7, 7, 512)])
 def test_a_header_has_one_length_whatever_number_of_rows_it_tells(
     form: str, shape: tuple[int, ...]
@@ -150,31 +155,69 @@ def test_csv_numbers_are_the_shortest_that_give_the_bits() -> None:
     assert sinks.form("csv").encode(["a"], features) == b"a,0.1,-0.0,1.0,3.4028235e+38,1e-45\n"
 
 
-@FORMS
+@STREAMS
 def test_what_is_no_number_is_no_row(form: str) -> None:
     module = sinks.form(form)
     with pytest.raises(ValueError):  # noqa: PT011
         module.numbers(b"1,x", KIND)
 
 
-@FORMS
-def test_maps_are_written_as_maps_or_flat(tmp_path: Path, form: str) -> None:
-    shape = (7, 7, 3)
-    features = np.arange(2 * math.prod(shape), dtype=np.float32).reshape(2, *shape)
+MAPS = (7, 7, 3)
+
+
+def maps(output: Path, dtype: str) -> NDArray[np.float32]:
+    """Have two maps written; which."""
+    features = np.arange(2 * math.prod(MAPS), dtype=dtype).reshape(2, *MAPS)
     images = [row(0)._replace(features=(features[0],)), row(1)._replace(features=(features[1],))]
-    Run(tmp_path / f"f.{form}", images, layers=[{"layer": "pool5", "shape": list(shape)}]).publish()
-    if form == "npy":
-        np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), features)
-    else:
-        _, *lines = csv_lines((tmp_path / "f.csv").read_bytes())
-        found = np.array([line[1:] for line in lines], np.float32)
-        np.testing.assert_array_equal(found, features.reshape(2, -1))
+    layers = [{"layer": "pool5", "shape": list(MAPS)}]
+    Run(output, images, layers=layers, dtype=dtype).publish()
+    return features
+
+
+def raw(path: Path) -> NDArray[np.float32]:
+    """The array of maps that another library finds."""
+    if path.suffix == ".npz":
+        return np.load(path)["pool5"]
+    if path.suffix == ".h5":
+        with h5py.File(path) as file:
+            return file["pool5"][:]
+    if path.suffix == ".safetensors":
+        return safetensors.numpy.load_file(path)["pool5"]
+    return np.load(path)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", ["npy", "npz", "h5", "safetensors"])
+def test_maps_are_written_as_maps(tmp_path: Path, form: str, dtype: str) -> None:
+    features = maps(tmp_path / f"f.{form}", dtype)
+    found = raw(tmp_path / f"f.{form}")
+    assert (found.dtype, found.shape) == (features.dtype, features.shape)
+    np.testing.assert_array_equal(found, features)
+
+
+def test_maps_are_flat_in_text(tmp_path: Path) -> None:
+    features = maps(tmp_path / "f.csv", "float32")
+    _, *lines = csv_lines((tmp_path / "f.csv").read_bytes())
+    found = np.array([line[1:] for line in lines], np.float32)
+    np.testing.assert_array_equal(found, features.reshape(2, -1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_maps_are_flat_in_a_table_that_tells_their_shape(tmp_path: Path, dtype: str) -> None:
+    features = maps(tmp_path / "f.parquet", dtype)
+    field = pq.read_schema(tmp_path / "f.parquet").field("pool5")
+    number = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
+    assert field.type == pa.list_(pa.field("element", number, nullable=False), 147)
+    assert field.metadata[b"shape"] == b"7,7,3"
+    rows = pq.read_table(tmp_path / "f.parquet")["pool5"].to_pylist()
+    np.testing.assert_array_equal(np.array(rows, dtype), features.reshape(2, -1))
 
 
 @pytest.mark.parametrize(
     ("output", "asked", "form"),
     [("f.npy", None, "npy"), ("f.CSV", None, "csv"), ("f.npy", "csv", "csv"),
-     ("f", "npy", "npy"), ("-", None, "csv"), ("-", "npy", "npy")],
+     ("f", "npy", "npy"), ("-", None, "csv"), ("-", "npy", "npy"), ("f.h5", None, "h5"),
+     ("s3://b/f.parquet", None, "parquet"), ("-", "safetensors", "safetensors")],
 )  # fmt: skip
 def test_the_form_is_as_asked_else_by_name(output: str, asked: str | None, form: str) -> None:
     assert sinks.form_of(output, asked) == form
@@ -182,5 +225,13 @@ def test_the_form_is_as_asked_else_by_name(output: str, asked: str | None, form:
 
 @pytest.mark.parametrize("output", ["f", "f.txt", "npy", ".npy"])
 def test_a_name_that_tells_no_form_is_refused(output: str) -> None:
-    with pytest.raises(UsageError, match=f"^{output}: .* end it in .npy or .csv, or add --format"):
+    with pytest.raises(
+        UsageError, match=f"^{output}: .* end it in .npy, .csv, .*, .h5 or .npz, or"
+    ):
         sinks.form_of(output)
+
+
+@pytest.mark.parametrize("form", sinks.CONTAINERS)
+def test_stdout_is_no_place_for_a_container(form: str) -> None:
+    with pytest.raises(UsageError, match=f"^{form} is not written front to back: give -o a name"):
+        sinks.form_of("-", form)

@@ -34,20 +34,40 @@ Images = Sequence[Row | Failure]
 BEFORE: Images = [row(0), failure("bad.jpg"), row(1)]
 FORMS = pytest.mark.parametrize("form", sinks.FORMS)
 
-# What a run finds after one that has found BEFORE, and how the rows of each form are made.
-WAYS: dict[str, tuple[Images, dict[str, str]]] = {
-    "nothing else": (BEFORE, {"npy": "unchanged", "csv": "unchanged"}),
-    "another stamp": ([row(0, mtime_ns=7), *BEFORE[1:]], {"npy": "unchanged", "csv": "unchanged"}),
-    "another failure": ([*rows([0, 1]), failure("b")], {"npy": "unchanged", "csv": "unchanged"}),
-    "another name": ([row(0, "new.jpg"), *BEFORE[1:]], {"npy": "unchanged", "csv": "assembled"}),
-    "more": ([*BEFORE, *rows([2, 3])], {"npy": "appended", "csv": "assembled"}),
-    "a copy": ([*BEFORE, row(0, "copy.jpg")], {"npy": "appended", "csv": "assembled"}),
-    "others": (rows([7, 8]), {"npy": "renamed", "csv": "renamed"}),
-    "one before": (rows([2, 0, 1]), {"npy": "assembled", "csv": "assembled"}),
-    "one less": (rows([0]), {"npy": "assembled", "csv": "assembled"}),
-    "another order": (rows([1, 0]), {"npy": "assembled", "csv": "assembled"}),
-    "no rows": ([failure("bad.jpg")], {"npy": "assembled", "csv": "assembled"}),
+# What a run finds after one that has found BEFORE, and how the rows of each form are made: of
+# .npy, .csv, .safetensors, .npz and .h5, .parquet.
+CHANGES: dict[str, tuple[Images, str]] = {
+    "nothing else": (BEFORE, "unchanged unchanged unchanged unchanged unchanged"),
+    "another stamp": (
+        [row(0, mtime_ns=7), *BEFORE[1:]],
+        "unchanged unchanged unchanged unchanged assembled",
+    ),
+    "another failure": (
+        [*rows([0, 1]), failure("b")],
+        "unchanged unchanged unchanged unchanged unchanged",
+    ),
+    "another name": (
+        [row(0, "new.jpg"), *BEFORE[1:]],
+        "unchanged assembled unchanged assembled assembled",
+    ),
+    "more": ([*BEFORE, *rows([2, 3])], "appended assembled assembled assembled assembled"),
+    "a copy": (
+        [*BEFORE, row(0, "copy.jpg")],
+        "appended assembled assembled assembled assembled",
+    ),
+    "others": (rows([7, 8]), "renamed renamed renamed assembled assembled"),
+    "one before": (rows([2, 0, 1]), "assembled assembled assembled assembled assembled"),
+    "one less": (rows([0]), "assembled assembled assembled assembled assembled"),
+    "another order": (rows([1, 0]), "assembled assembled assembled assembled assembled"),
+    "no rows": ([failure("bad.jpg")], "assembled assembled assembled assembled assembled"),
 }
+
+
+def way(form: str, change: str) -> str:
+    npy, csv, safetensors, container, parquet = CHANGES[change][1].split()
+    return {"npy": npy, "csv": csv, "safetensors": safetensors, "parquet": parquet}.get(
+        form, container
+    )
 
 
 def inode(path: Path) -> int | None:
@@ -77,19 +97,19 @@ def way_of(output: Path, images: Images, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 @FORMS
-@pytest.mark.parametrize("change", WAYS)
+@pytest.mark.parametrize("change", CHANGES)
 def test_each_way_of_making_the_rows_is_taken_where_it_serves_and_gives_the_same(
     tmp_path: Path, form: str, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(output := tmp_path / f"f.{form}", BEFORE)
-    images, ways = WAYS[change]
-    assert way_of(output, images, monkeypatch) == ways[form]
+    images = CHANGES[change][0]
+    assert way_of(output, images, monkeypatch) == way(form, change)
     assert contents(output) == from_scratch(output, images)
     expected = [image.features[0] for image in images if isinstance(image, Row)]
     np.testing.assert_array_equal(vectors(output), np.reshape(expected, (-1, WIDTH)))
 
 
-@FORMS
+@pytest.mark.parametrize("form", sinks.STREAMS)
 def test_where_nothing_was_the_work_becomes_the_output(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +156,7 @@ def test_readers_that_have_the_output_open_keep_their_rows(tmp_path: Path) -> No
     mapped = np.load(output, mmap_mode="r")
     before = mapped.copy()
     for change in ("more", "one before", "others"):
-        run(output, WAYS[change][0])
+        run(output, CHANGES[change][0])
         np.testing.assert_array_equal(mapped, before)
 
 
@@ -160,7 +180,7 @@ def test_all_is_on_the_disk_before_it_is_decided(
 ) -> None:
     run(output := tmp_path / f"f.{form}", BEFORE)
     before = output.read_bytes()
-    made = Run(output, WAYS[change][0])
+    made = Run(output, CHANGES[change][0])
     synced: set[int] = set()
     lacking: list[set[str]] = []
     fsync: Callable[[int], None] = os.fsync

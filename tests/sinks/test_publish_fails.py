@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.sinks.outputs import (
+    KINDS,
     Run,
     contents,
     csv_lines,
@@ -38,7 +41,7 @@ CHANGES: dict[str, list[Row | Failure]] = {
     "one before": [*rows([2, 0, 1])],
     "no rows": [failure("bad.jpg")],
 }
-FORMS = pytest.mark.parametrize("form", sinks.FORMS)
+FORMS = pytest.mark.parametrize("form", KINDS)
 
 
 @FORMS
@@ -66,6 +69,34 @@ def test_a_disk_that_fails_at_any_moment_costs_nothing_that_was_there_or_done(
             break
         assert error.endswith("cannot be written: No space left on device")
     assert good > 1
+
+
+@pytest.mark.parametrize("form", sinks.CONTAINERS)
+def test_a_disk_that_is_full_while_a_container_is_written_costs_nothing(
+    tmp_path: Path, form: str
+) -> None:
+    run(output := tmp_path / f"f.{form}", BEFORE)
+    before = contents(output)
+    images = [*BEFORE, *rows(range(2, 30))]
+    made = Run(output, images)
+    done = made.work()
+    with files_up_to(2000):
+        with pytest.raises(VggfeatError, match=rf"f\.{form}\.new: cannot be written: File too l"):
+            made.sink.publish(done, {"rows": 30, "failed": 1, "runs": []})
+        made.sink.keep()
+    assert {name: data for name, data in contents(output).items() if name in before} == before
+    assert run(output, images).computed == []
+
+
+@contextmanager
+def files_up_to(length: int) -> Iterator[None]:
+    """No file can become longer, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (length, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def failing_after(good: int) -> Callable[[int], None]:

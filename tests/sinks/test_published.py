@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from vggfeat import VggfeatError, sinks
 from vggfeat.outcome import Failure
 from vggfeat.sinks import published
 from vggfeat.sinks.index import beside
-from vggfeat.sinks.published import Published, TornError, read, unfit
+from vggfeat.sinks.published import Published, TornError, read
 
 IMAGES = [row(0), failure("bad.jpg"), row(1), Failure("gone.jpg", "no such file")]
 COMPANIONS = ["f.json", "f.index.csv", "f.failed.csv"]
@@ -148,44 +147,3 @@ def test_what_another_version_has_written_is_not_read(
     change(output, **changed)
     with pytest.raises(TornError):
         read(output)
-
-
-def test_its_own_vectors_fit(output: Path) -> None:
-    assert unfit(output, there(output)) is None
-    with open(output, "ab") as file:
-        file.write(b"more")
-    assert unfit(output, there(output)) is None
-
-
-def test_vectors_that_were_cut_or_are_missing_are_unfit(output: Path) -> None:
-    published = there(output)
-    for length in (published.about["layers"][0]["bytes"] - 1, 5, 0):
-        os.truncate(output, length)
-        assert unfit(output, published) == f"{output} was cut short"
-    output.unlink()
-    assert unfit(output, published) == f"{output} is missing"
-
-
-@pytest.mark.parametrize("edit", [lambda data: b"other", lambda data: b"x" + data[1:]])
-def test_another_programs_file_in_the_vectors_place_is_refused(
-    output: Path, edit: Callable[[bytes], bytes]
-) -> None:
-    output.write_bytes(edit(output.read_bytes()))
-    with pytest.raises(VggfeatError, match=f"^{output}: is not what vggfeat wrote there"):
-        unfit(output, there(output))
-
-
-def test_vectors_of_another_number_of_rows_are_refused(tmp_path: Path) -> None:
-    Run(output := tmp_path / "f.npy", rows([0])).publish()
-    published = there(output)
-    Run(output, rows([0, 1])).publish()
-    with pytest.raises(VggfeatError, match="is not what vggfeat wrote"):
-        unfit(output, published)
-
-
-def test_vectors_that_cannot_be_read_are_a_sentence(output: Path) -> None:
-    published = there(output)
-    output.unlink()
-    output.mkdir()
-    with pytest.raises(VggfeatError, match=f"^{output}: cannot be read: Is a directory"):
-        unfit(output, published)

@@ -23,7 +23,7 @@ NAMES = [row.name for row in ROWS]
 ENTRIES = [Entry(row.name, row.stamp, row.sha256, checksum(row.features[0])) for row in ROWS]
 
 
-@pytest.fixture(params=sinks.FORMS)
+@pytest.fixture(params=sinks.STREAMS)
 def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     form = sinks.form(request.param)
     features = np.stack([row.features[0] for row in ROWS])

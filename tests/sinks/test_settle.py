@@ -14,7 +14,7 @@ import pytest
 from tests.sinks import outputs
 from tests.sinks.crashes import Crash, crashing
 from tests.sinks.outputs import Run, contents, failure, files, from_scratch, row, rows, run
-from vggfeat import VggfeatError, sinks
+from vggfeat import VggfeatError
 from vggfeat.outcome import Failure, Row
 from vggfeat.sinks.index import beside
 from vggfeat.sinks.published import read
@@ -34,7 +34,7 @@ AFTER: dict[str, list[Row | Failure]] = {
     "no rows": [failure("bad.jpg")],
 }
 WAYS = pytest.mark.parametrize("way", AFTER)
-FORMS = pytest.mark.parametrize("form", sinks.FORMS)
+FORMS = pytest.mark.parametrize("form", outputs.KINDS)
 
 
 def published(output: Path) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.sinks.outputs import settings
+from tests.sinks.outputs import KINDS, settings
 from tests.sinks.unfinished import BATCHES, TOLD, before, change, leave, taken_up, work
-from vggfeat import sinks
 from vggfeat.sinks.work import journal_of, part_of
 
 
 @pytest.mark.parametrize("which", [part_of, journal_of])
-@given(cut=st.integers(0, 4500), form=st.sampled_from(list(sinks.FORMS)))
+@given(cut=st.integers(0, 4500), form=st.sampled_from(KINDS))
 @hypothesis_settings(max_examples=60, deadline=None)
 def test_what_was_cut_counts_up_to_there_and_the_rest_is_written_again(
     tmp_path_factory: pytest.TempPathFactory,

@@ -1,17 +1,17 @@
-"""Where features go: one file a form, and the table that lists them.
+"""Where features go: one file a form, and the tables that list them.
 
-A form is a module with the functions of `Form`; the file is its header followed by its rows, and a
-row is its prefix followed by its numbers. `HEADER_TELLS_ROWS` says that the header can be written
-last only, and that rows behind those it tells do not count.
+There are two kinds of forms. Those that can be written as a stream are modules with the functions
+of `Form`: the file is its header followed by its rows, and a row is its prefix followed by its
+numbers. Containers have those of `containers.Container`: a library writes them, whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, cast
 
 from vggfeat.errors import UsageError
 
@@ -29,10 +29,19 @@ STDOUT = "-"
 
 
 class RowType(NamedTuple):
-    """What a row is: the shape and the dtype of one image's features."""
+    """What a row is.
+
+    Attributes:
+        shape: of one image's features.
+        dtype: of them, `float32` or `float16`.
+        name: of the layer, as files name a column or an array of it: `pool5.avg`.
+        made: the settings that it depends on, as JSON, for files that have room to tell them.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+    name: str = "features"
+    made: str = "{}"
 
     @property
     def little(self) -> str:
@@ -45,9 +54,16 @@ class RowType(NamedTuple):
 
 
 class Form(Protocol):
-    """How features are written as bytes."""
+    """How features are written as a stream of bytes.
+
+    Attributes:
+        HEADER_TELLS_ROWS: the header can be written last only.
+        GROWS: rows behind those that the header tells do not count, so that more can be put there
+            while others read.
+    """
 
     HEADER_TELLS_ROWS: bool
+    GROWS: bool
 
     def header(self, rows: int, kind: RowType) -> bytes:
         """The start of the file. Its length does not depend on `rows`."""
@@ -68,6 +84,12 @@ class Form(Protocol):
 
     def numbers(self, data: bytes, kind: RowType) -> Numbers:
         """The numbers of one row, flat."""
+
+    def load(self, file: BinaryIO, kind: RowType) -> Numbers:
+        """All rows `[n, *shape]`, mapped where they can be. Raises ValueError: it is no such file.
+
+        Forms of text have no such function.
+        """
 
 
 class Sink(Protocol):
@@ -104,24 +126,44 @@ class Sink(Protocol):
         """End early; say what is kept of the work, None where nothing is."""
 
 
-FORMS = {"npy": "vggfeat.sinks.npy", "csv": "vggfeat.sinks.csv"}
+STREAMS = {
+    "npy": "vggfeat.sinks.npy",
+    "csv": "vggfeat.sinks.csv",
+    "safetensors": "vggfeat.sinks.safetensors",
+}
+CONTAINERS = {
+    "parquet": "vggfeat.sinks.parquet",
+    "h5": "vggfeat.sinks.h5",
+    "npz": "vggfeat.sinks.npz",
+}
+FORMS = (*STREAMS, *CONTAINERS)
 
 
 def form(name: str) -> Form:
-    """The form of a name in the table."""
-    return cast("Form", import_module(FORMS[name]))
+    """The form in which rows are written as they come: of a container, before it is made."""
+    return cast("Form", import_module(STREAMS.get(name, STREAMS["npy"])))
 
 
 def form_of(output: str, asked: str | None = None) -> str:
     """The name of the form an output is to have: as asked, else by its suffix, `csv` on stdout.
 
     Raises:
-        UsageError: neither says it.
+        UsageError: neither says it, or stdout cannot have it.
     """
     name = asked or ("csv" if output == STDOUT else Path(output).suffix[1:].lower())
     if name not in FORMS:
         raise UsageError(
             f"{output}: the name does not say which format to write: end it in "
-            f"{' or '.join('.' + known for known in FORMS)}, or add --format"
+            f"{_listed(f'.{known}' for known in FORMS)}, or add --format"
+        )
+    if output == STDOUT and name in CONTAINERS:
+        raise UsageError(
+            f"{name} is not written front to back: give -o a name, or take --format "
+            f"{_listed(STREAMS)} for stdout"
         )
     return name
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"

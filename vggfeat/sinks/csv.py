@@ -18,6 +18,7 @@ from vggfeat.outcome import Numbers
 from vggfeat.sinks import RowType
 
 HEADER_TELLS_ROWS = False
+GROWS = False
 
 
 def header(rows: int, kind: RowType) -> bytes:

@@ -14,8 +14,9 @@ from vggfeat.settings import decodes_alike, difference
 from vggfeat.sinks.known import Kept, Known
 from vggfeat.sinks.part import writing
 from vggfeat.sinks.publish import publish
-from vggfeat.sinks.published import Published, TornError, read, unfit
+from vggfeat.sinks.published import Published, TornError, read
 from vggfeat.sinks.settle import settle
+from vggfeat.sinks.unfit import unfit
 from vggfeat.sinks.vectors import file_names, vectors_of
 from vggfeat.sinks.work import Work
 

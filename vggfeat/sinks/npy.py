@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import mmap
 from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -18,8 +19,9 @@ from vggfeat.outcome import Numbers
 from vggfeat.sinks import RowType
 
 HEADER_TELLS_ROWS = True
+GROWS = True
 
-_PAGE = 4096
+PAGE = 4096
 
 
 def header(rows: int, kind: RowType) -> bytes:
@@ -31,7 +33,7 @@ def header(rows: int, kind: RowType) -> bytes:
     told = out.getvalue()
     prefix = len(npy_format.magic(1, 0))
     text = told[prefix + 2 :].rstrip()
-    length = _PAGE - prefix - 2
+    length = PAGE - prefix - 2
     return told[:prefix] + length.to_bytes(2, "little") + text.ljust(length - 1) + b"\n"
 
 
@@ -45,10 +47,36 @@ def prefix(name: str) -> bytes:
 
 def locate(data: mmap.mmap | bytes, names: Sequence[str], kind: RowType) -> NDArray[np.int64]:
     size = kind.nbytes
-    whole = min(len(names), max(len(data) - _PAGE, 0) // size)
-    begin = _PAGE + size * np.arange(whole, dtype=np.int64)
+    whole = min(len(names), max(len(data) - PAGE, 0) // size)
+    begin = PAGE + size * np.arange(whole, dtype=np.int64)
     return np.stack([begin, begin, begin + size], axis=1)
 
 
 def numbers(data: bytes, kind: RowType) -> Numbers:
     return np.frombuffer(data, kind.little)
+
+
+def load(file: BinaryIO, kind: RowType) -> Numbers:
+    # Not numpy.load, which opens the file twice: the second may be another one already.
+    version = npy_format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"version {version} of its header is not vggfeat's")
+    shape, _, dtype = npy_format.read_array_header_1_0(file)
+    return mapped(file, file.tell(), shape, dtype, kind)
+
+
+def mapped(
+    file: BinaryIO, begin: int, shape: tuple[int, ...], dtype: np.dtype[Any], kind: RowType
+) -> Numbers:
+    """Rows that stand one after the other in a file, by memory map.
+
+    Raises:
+        ValueError: they are of another kind, or not all there.
+    """
+    if dtype != np.dtype(kind.little):
+        raise ValueError(f"it holds {dtype}")
+    if shape[1:] != kind.shape:
+        raise ValueError(f"it holds rows of the shape {shape[1:]}")
+    if not shape[0]:
+        return np.empty(shape, dtype)
+    return np.memmap(file, dtype, "r", begin, shape)

@@ -6,19 +6,20 @@ See `settle.py` for the order in which its files appear, and why.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from vggfeat.errors import Interrupted
-from vggfeat.outcome import Failure
+from vggfeat.outcome import Failure, Numbers
+from vggfeat.sinks.containers import Container
 from vggfeat.sinks.copying import Piece
 from vggfeat.sinks.index import Entry, beside, encode_about, encode_failed, encode_index
 from vggfeat.sinks.known import Kept
 from vggfeat.sinks.part import Part, put, sync_folder, writing
 from vggfeat.sinks.published import Published, generation
-from vggfeat.sinks.rows import RowFile
+from vggfeat.sinks.rows import RowFile, Rows
 from vggfeat.sinks.settle import complete, new, replace, write_header
 from vggfeat.sinks.vectors import Vectors, vectors_of
 from vggfeat.sinks.work import Work, part_of
@@ -100,6 +101,8 @@ class _Rows:
             return
         if there and wanted[: len(there)] == there and self._may_grow():
             self._append(len(there))
+        elif self._file.container:
+            self._fill(self._file.container)
         elif wanted == self._keys(self._work.entries) and part_of(self._file.path).exists():
             part = self._work.cut(self._file)
             with writing(part):
@@ -111,15 +114,15 @@ class _Rows:
     def _may_grow(self) -> bool:
         # A second name of the file is somebody's copy of it, which is not to change.
         return (
-            self._file.form.HEADER_TELLS_ROWS
+            self._file.grows
             and self._file.path.stat().st_nlink == 1
             and os.access(self._file.path, os.W_OK)
         )
 
-    def _keys(self, entries: Iterable[Entry]) -> list[tuple[bytes, str, str]]:
+    def _keys(self, entries: Iterable[Entry]) -> list[tuple[Hashable, str, str]]:
         """What tells rows apart in a file of this form."""
-        prefix = self._file.form.prefix
-        return [(prefix(entry.name), entry.sha256, entry.crc32) for entry in entries]
+        key = self._file.key
+        return [(key(entry), entry.sha256, entry.crc32) for entry in entries]
 
     def _header(self) -> bytes:
         return self._file.header(len(self._rows))
@@ -137,6 +140,22 @@ class _Rows:
             part.write(self._header())
             self._copy(0, part)
 
+    def _fill(self, container: Container) -> None:
+        """Put all rows into a new container."""
+        listed = [kept.entry for kept in self._rows]
+        path = new(self._file.path)
+        with writing(path), ExitStack() as opened, open(path, "w+b") as file:
+            container.write(file, listed, self._numbers(opened), self._file.kind)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _numbers(self, opened: ExitStack) -> Iterator[Numbers]:
+        files: dict[bool, Rows] = {}
+        for kept in self._rows:
+            if kept.published not in files:
+                files[kept.published] = opened.enter_context(closing(self._open(kept)))
+            yield files[kept.published].taken(kept.row)
+
     def _copy(self, first: int, part: Part) -> None:
         with ExitStack() as opened:
             part.copy(self._pieces(first, opened))
@@ -146,11 +165,16 @@ class _Rows:
         files: dict[bool, RowFile] = {}
         for kept in self._rows[first:]:
             if kept.published not in files:
-                files[kept.published] = opened.enter_context(closing(self._open(kept)))
+                files[kept.published] = opened.enter_context(closing(self._open_rows(kept)))
             yield files[kept.published].piece(kept.row, kept.entry.name)
 
-    def _open(self, kept: Kept) -> RowFile:
+    def _open(self, kept: Kept) -> Rows:
         if not kept.published:
             return self._work.rows(self._file)
         assert self._before is not None
         return self._file.open(self._before.entries)
+
+    def _open_rows(self, kept: Kept) -> RowFile:
+        opened = self._open(kept)
+        assert isinstance(opened, RowFile)
+        return opened

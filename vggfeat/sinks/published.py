@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -20,7 +19,6 @@ from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.outcome import DTYPES, Failure
 from vggfeat.sinks import FORMS
 from vggfeat.sinks.index import Entry, beside, entries, failures, read_about
-from vggfeat.sinks.vectors import Vectors, vectors_of
 
 A = TypeVar("A")
 
@@ -133,49 +131,19 @@ def open_generation(output: Path, opener: Callable[[Published], A]) -> tuple[Pub
         time.sleep(_LOOK_AGAIN)
 
 
-def unfit(output: Path, published: Published) -> str | None:
-    """Why the rows of an output cannot be kept, in words; None if they can.
-
-    Raises:
-        VggfeatError: something else is there in its place.
-    """
-    layers = zip(vectors_of(output, published.about), published.about["layers"], strict=True)
-    reasons = [_unfit(file, told, published) for file, told in layers]
-    return next(filter(None, reasons), None)
-
-
-def _unfit(file: Vectors, told: dict[str, Any], published: Published) -> str | None:
-    about, listed, _ = published
-    path = file.path
-    try:
-        info = path.stat()
-        header = file.header(about["rows"])
-        if info.st_size < len(header) and header.startswith(path.read_bytes()):
-            return f"{path} was cut short"
-        if not file.begins_as_told(about["rows"]):
-            raise VggfeatError(
-                f"{path}: is not what vggfeat wrote there, so it is not replaced: move it away "
-                "or choose another -o"
-            )
-        if info.st_size < told["bytes"]:
-            return f"{path} was cut short"
-        # Touched by others, copied, or put back from elsewhere: each row is looked at.
-        if info.st_mtime_ns != told["mtime_ns"]:
-            with closing(file.open(listed)) as rows:
-                if rows.intact(listed) < len(listed):
-                    return f"rows of {path} are not those that are listed"
-        return None
-    except FileNotFoundError:
-        return f"{path} is missing"
-    except OSError as error:
-        raise VggfeatError(f"{path}: cannot be read: {describe_os_error(error)}") from error
-
-
 def about_at(path: Path) -> dict[str, Any] | None:
     """What is told of an output; None where there is nothing, or nothing that can be used."""
     try:
-        return _checked(read_about(path))
-    except (FileNotFoundError, ValueError):
+        return usable(read_about(path))
+    except FileNotFoundError:
+        return None
+
+
+def usable(about: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What is told of an output; None where it is not all that this version tells."""
+    try:
+        return _checked(about)
+    except ValueError:
         return None
 
 

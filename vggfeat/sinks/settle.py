@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from vggfeat.sinks import STREAMS
 from vggfeat.sinks.index import beside
 from vggfeat.sinks.part import sync_folder, writing
 from vggfeat.sinks.published import about_at, content, generation, replaced_by
@@ -62,7 +63,7 @@ def complete(output: Path, about: dict[str, Any]) -> None:
     for file, told in zip(vectors_of(output, about), about["layers"], strict=True):
         if new(file.path).exists():
             replace(file.path)
-        elif file.form.HEADER_TELLS_ROWS and os.access(file.path, os.W_OK):
+        elif file.grows and os.access(file.path, os.W_OK):
             write_header(file.path, file.header(about["rows"]))
             os.utime(file.path, ns=(time.time_ns(), told["mtime_ns"]))
     for name in replaced_by(about):
@@ -118,9 +119,11 @@ def _is_decided(about: dict[str, Any], index: Path, failed: Path) -> bool:
 
 def _take_back(output: Path, about: dict[str, Any] | None) -> None:
     """Undo what was made ready for a generation that was not decided."""
-    working = paths_of(output, settings_of(output))
+    settings = settings_of(output)
+    working = paths_of(output, settings)
+    renamed = working if settings.get("format") in STREAMS else []
     for path in dict.fromkeys((output, *working, *paths_of(output, about or {}))):
-        if new(path).exists() and path in working and not part_of(path).exists():
+        if new(path).exists() and path in renamed and not part_of(path).exists():
             os.replace(new(path), part_of(path))
         new(path).unlink(missing_ok=True)
     if not all(part_of(path).exists() for path in working or [output]):
@@ -131,7 +134,7 @@ def _take_back(output: Path, about: dict[str, Any] | None) -> None:
 
 def _cut(file: Vectors, rows: int, mtime_ns: int) -> None:
     """Cut off rows that were put behind those that are published, and never decided."""
-    if not file.form.HEADER_TELLS_ROWS or not file.path.exists():
+    if not file.grows or not file.path.exists():
         return
     end = len(file.header(rows)) + rows * file.kind.nbytes
     if file.begins_as_told(rows) and file.path.stat().st_size > end:

@@ -51,7 +51,7 @@ def check_free(output: Path, form: str, layers: Sequence[str]) -> None:
         if about is None:
             strangers.insert(0, about_path)
         else:
-            _check_same(output, form, about_path, about)
+            check_same(output, form, about_path, about)
     if strangers:
         raise VggfeatError(
             f"{strangers[0]}: {_whose(strangers[0])}, so it is not replaced: move it away or "
@@ -59,7 +59,7 @@ def check_free(output: Path, form: str, layers: Sequence[str]) -> None:
         )
 
 
-def _check_same(output: Path, form: str, about_path: Path, about: dict[str, Any]) -> None:
+def check_same(output: Path, form: str, about_path: Path, about: dict[str, Any]) -> None:
     """See that what is told of is this output, in this form. Raises VggfeatError."""
     if about.get("output") != output.name:
         raise VggfeatError(

@@ -1,10 +1,10 @@
 """What a run has computed and not yet published, kept for the next run if this one is cut off.
 
 `feats.npy.part` holds the rows in the order in which they were computed (of several layers each has
-its own), `feats.npy.journal` tells line by line which they are and which images failed, below a
-line of the settings. After each batch all are on the disk. Nothing is assumed of the order in which
-the system has brought them there: a row counts if it is whole, told, and has the checksum that is
-told.
+its own; those that are to go into a container are .npy rows), `feats.npy.journal` tells line by
+line which they are and which images failed, below a line of the settings. After each batch all are
+on the disk. Nothing is assumed of the order in which the system has brought them there: a row
+counts if it is whole, told, and has the checksum that is told.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Work:
 
     def rows(self, file: Vectors) -> RowFile:
         """The rows that will go into a file, to be read. Raises OSError."""
-        return file.open(self.entries, part_of(file.path))
+        return file.open_rows(self.entries, part_of(file.path))
 
     def start(self, settings: dict[str, Any]) -> None:
         """Open the files for what is to come, behind what was taken up. Raises VggfeatError.
