@@ -25,8 +25,10 @@ from vggfeat import ImageError, VggfeatError, ahead, pipeline
 from vggfeat.errors import TransientImageError
 from vggfeat.finish import Finish
 from vggfeat.outcome import Failure, Outcome, Recognised, Row, Stamp
+from vggfeat.preparing import Decoded
 from vggfeat.preprocess import ImageData, Preprocessing
 from vggfeat.sources import Source
+from vggfeat.sources.held import Held
 from vggfeat.suspects import Suspects
 
 
@@ -343,6 +345,67 @@ def test_what_was_computed_before_a_fault_is_written() -> None:
     with pytest.raises(VggfeatError, match="the engine is broken"):
         written.extend(name for names in written_slowly(engine, 40) for name in names)
     assert written == [str(i) for i in range(30)]
+
+
+class Decoder:
+    """Decodes three images at once, and notes which."""
+
+    images = 3
+    calls = 2
+
+    def __init__(self) -> None:
+        self.chunks: list[list[str]] = []
+        self.at_work = 0
+        self.most_at_work = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, images: Sequence[Any]) -> list[Decoded | Failure]:
+        with self.lock:
+            self.chunks.append([image.name for image in images])
+            self.at_work += 1
+            self.most_at_work = max(self.most_at_work, self.at_work)
+        time.sleep(0.01 * (len(self.chunks) % 2))
+        found = [self.decoded(image) for image in images]
+        with self.lock:
+            self.at_work -= 1
+        return found
+
+    def decoded(self, image: Any) -> Decoded | Failure:
+        source = image.read()
+        sha256 = hashlib.sha256(source.data).hexdigest()
+        if image.name == "5":
+            return Failure(image.name, "no", source.stamp)
+        return Decoded(image.name, source.stamp, sha256, Preprocessing()(source.data))
+
+
+def test_images_that_are_decoded_elsewhere_come_as_if_it_were_here() -> None:
+    images = [Grey(str(number), number) for number in range(20)]
+    known = hashlib.sha256(images[7].read().data).hexdigest()
+    decoder = Decoder()
+
+    def outcomes(elsewhere: Decoder | None) -> list[Any]:
+        batches = pipeline.run(
+            images, Preprocessing(), MeanEngine(), contents=lambda image: {known},
+            elsewhere=elsewhere,
+        )  # fmt: skip
+        return [outcome for batch in batches for outcome in batch]
+
+    here, there = outcomes(None), outcomes(decoder)
+    assert there[5] == Failure("5", "no", Stamp(5, 7))
+    assert there[7] == here[7] == Recognised("7", Stamp(7, 7), known)
+    assert there[:5] + there[6:] == here[:5] + here[6:]
+    names = [str(number) for number in range(20)]
+    assert sorted(decoder.chunks) == sorted(names[at : at + 3] for at in range(0, 20, 3))
+    assert decoder.most_at_work <= 2
+
+
+def test_large_images_that_come_with_their_bytes_are_handed_over_few_at_a_time() -> None:
+    large = Grey("", 1).read().data + bytes(3 << 20)
+    images = [Held(str(number), large, Stamp(len(large), 7)) for number in range(5)]
+    decoder = Decoder()
+    run = pipeline.run(images, Preprocessing(), MeanEngine(), elsewhere=decoder)
+    assert len([outcome for batch in run for outcome in batch]) == 5
+    assert sorted(decoder.chunks) == [["0", "1"], ["2", "3"], ["4"]]
 
 
 def test_a_fault_of_the_engine_ends_the_run() -> None:

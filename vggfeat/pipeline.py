@@ -3,6 +3,8 @@
     images -> readers: read -> workers: recognise or preprocess, engine.image_stage
            -> engine.batch_stage, finish
 
+Up to the pixels it may go on elsewhere, of which the workers only wait for the end.
+
 Reading, decoding and computing overlap because each stage looks ahead a bounded number of items,
 so memory does not grow with the number of images. A failed image is a value that travels in its
 place.
@@ -12,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +28,18 @@ from vggfeat.errors import UsageError, VggfeatError
 from vggfeat.finish import Finish
 from vggfeat.outcome import Outcome, Row
 from vggfeat.pace import Pace
-from vggfeat.preparing import Contents, Preparation, Prepared, Ready, too_long, unknown
+from vggfeat.preparing import (
+    Contents,
+    Decoding,
+    Elsewhere,
+    Preparation,
+    Prepared,
+    Ready,
+    too_long,
+    unknown,
+)
 from vggfeat.reading import Reading
+from vggfeat.sources.held import Held
 from vggfeat.suspects import Suspects
 from vggfeat.workers import Workers
 
@@ -33,6 +47,8 @@ if TYPE_CHECKING:
     from vggfeat.engines import Engine
     from vggfeat.preprocess import Preprocessing
     from vggfeat.sources import ImageRef
+
+_MOST_HELD = 1 << 22  # bytes of images that are handed over together
 
 
 def run(
@@ -45,6 +61,7 @@ def run(
     suspects: Suspects | None = None,
     finish: Finish = Finish(),  # noqa: B008  # it cannot change
     pace: Pace | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Generator[list[Outcome], None, None]:
     """Outcomes of all images, as batches are done: one each, in the order of the images.
 
@@ -59,6 +76,8 @@ def run(
         suspects: images that may kill the process, and where to note those that are decoded.
         finish: what is done to the features of a batch.
         pace: measures it.
+        elsewhere: decodes the images; None for the workers. Nothing is suspected then, nor
+            recognised before it is decoded.
 
     Raises:
         VggfeatError: the features do not fit their dtype, or the engine cannot go on. What is
@@ -68,9 +87,9 @@ def run(
     workers = workers or cores()
     pace = pace or Pace()
     reading = Reading(workers)
-    prepare = Preparation(
-        reading, preprocessing, engine, contents, suspects or Suspects(None), pace
-    )
+    preparation = Preparation(engine, pace)
+    decoding = Decoding(reading, preprocessing, contents, suspects or Suspects(None), pace)
+    prepare = partial(preparation.here, decoding)
 
     def start_preparing(image: ImageRef) -> Future[Ready]:
         return reading.start(image, lambda it: preparing.submit(prepare, it, too_long))
@@ -78,11 +97,18 @@ def run(
     def start_computing(batch: list[Ready]) -> Future[list[Outcome]]:
         return computing.submit(_compute, batch, engine, finish, pace)
 
-    preparing = Workers(workers, limit=apart.SECONDS)
-    computing = ThreadPoolExecutor(engine.batches_in_flight, "batch")
-    pace.begin(workers, engine.devices)
-    try:
+    if elsewhere is None:
+        preparing = Workers(workers, limit=apart.SECONDS)
         prepared = in_order(start_preparing, images, max(batch_size, 2 * workers), pace)
+    else:
+        preparing = Workers(elsewhere.calls)
+        fetch = partial(preparation.elsewhere, elsewhere, contents)
+        chunks = _chunks(images, elsewhere.images)
+        fetched = in_order(lambda it: preparing.submit(fetch, it), chunks, elsewhere.calls, pace)
+        prepared = chain.from_iterable(fetched)
+    computing = ThreadPoolExecutor(engine.batches_in_flight, "batch")
+    pace.begin(preparing.count, engine.devices)
+    try:
         batches = _grouped(prepared, batch_size)
         shapes = [(batch_size, *shape) for shape in engine.shapes]
         together = fitting(engine.batches_together, shapes)
@@ -120,6 +146,21 @@ def _compute(batch: list[Ready], engine: Engine, finish: Finish, pace: Pace) -> 
         Row(item.name, item.stamp, item.sha256, next(rows)) if isinstance(item, Prepared) else item
         for item in batch
     ]
+
+
+def _chunks(images: Iterable[ImageRef], most: int) -> Iterator[list[ImageRef]]:
+    """Up to so many images together, fewer where they come with their bytes and are large."""
+    chunk: list[ImageRef] = []
+    held = 0
+    for image in images:
+        chunk.append(image)
+        if isinstance(image, Held) and (stamp := image.stamp()):
+            held += stamp.size
+        if len(chunk) == most or held >= _MOST_HELD:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
 
 
 def _grouped(items: Iterable[Ready], batch_size: int) -> Iterator[list[Ready]]:

@@ -1,12 +1,15 @@
-"""What a worker does to one image: recognise or preprocess it, then the engine's image stage."""
+"""What a worker does to one image: read and recognise or preprocess it, then the image stage.
+
+The first may as well be done elsewhere, by another machine.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from vggfeat import apart
 from vggfeat.errors import ImageError, TransientImageError, describe_os_error
@@ -22,6 +25,15 @@ if TYPE_CHECKING:
     from vggfeat.reading import BeingRead, Reading
     from vggfeat.sources import ImageRef, Source
     from vggfeat.suspects import Suspects
+
+
+class Decoded(NamedTuple):
+    """An image as the network sees it: uint8 `[size,size,3]`, RGB."""
+
+    name: str
+    stamp: Stamp
+    sha256: str
+    pixels: NDArray[np.uint8]
 
 
 class Prepared(NamedTuple):
@@ -45,17 +57,16 @@ def unknown(image: ImageRef) -> None:
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """How images are prepared; what is wrong with one is a failure."""
+class Decoding:
+    """How images become pixels; what is wrong with one is a failure."""
 
     reading: Reading
     preprocessing: Preprocessing
-    engine: Engine
     contents: Contents
     suspects: Suspects
     pace: Pace
 
-    def __call__(self, being_read: BeingRead) -> Ready:
+    def __call__(self, being_read: BeingRead) -> Decoded | Recognised | Failure:
         image = being_read.image
         try:
             # Where a file is here already, whoever takes it may have to wait for a processor.
@@ -78,9 +89,7 @@ class Preparation:
             return Failure(image.name, str(error))
         except ImageError as error:
             return Failure(image.name, str(error), source.stamp)
-        with self.pace.spending("image_stage"):
-            arrays = self.engine.image_stage(pixels)
-        return Prepared(image.name, source.stamp, sha256, arrays)
+        return Decoded(image.name, source.stamp, sha256, pixels)
 
     def _preprocessed(self, name: str, source: Source) -> NDArray[np.uint8]:
         if name in self.suspects.names and isinstance(source.data, bytes):
@@ -89,7 +98,58 @@ class Preparation:
             return self.preprocessing(source.data)
 
 
-def too_long(being_read: BeingRead) -> Ready:
+class Elsewhere(Protocol):
+    """Where images are decoded, if not by the workers of this process.
+
+    Attributes:
+        images: how many are handed over at once.
+        calls: how many may go on side by side.
+    """
+
+    images: int
+    calls: int
+
+    def __call__(self, images: Sequence[ImageRef]) -> Sequence[Decoded | Failure]:
+        """What becomes of images, in order, when all are done. For any thread."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How images are made ready for their batch, by an engine."""
+
+    engine: Engine
+    pace: Pace
+
+    def here(self, decoding: Decoding, being_read: BeingRead) -> Ready:
+        """An image that is decoded by this thread."""
+        return self._staged(decoding(being_read))
+
+    def elsewhere(
+        self, elsewhere: Elsewhere, contents: Contents, images: Sequence[ImageRef]
+    ) -> list[Ready]:
+        """Images that this thread waits for."""
+        with self.pace.spending("decoding"):
+            found = elsewhere(images)
+        told = zip(map(contents, images), found, strict=True)
+        return [self._staged(_recognised(item, known)) for known, item in told]
+
+    def _staged(self, item: Decoded | Recognised | Failure) -> Ready:
+        if not isinstance(item, Decoded):
+            return item
+        with self.pace.spending("image_stage"):
+            arrays = self.engine.image_stage(item.pixels)
+        return Prepared(item.name, item.stamp, item.sha256, arrays)
+
+
+def _recognised(
+    item: Decoded | Failure, contents: Container[str] | None
+) -> Decoded | Recognised | Failure:
+    if isinstance(item, Decoded) and contents is not None and item.sha256 in contents:
+        return Recognised(item.name, item.stamp, item.sha256)
+    return item
+
+
+def too_long(being_read: BeingRead) -> Failure:
     """What becomes of an image whose preparation does not end."""
     image = being_read.image
     return Failure(image.name, apart.TOO_LONG, image.stamp())

@@ -1,0 +1,98 @@
+"""What an actor answers, asked in this process."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.on_ray import runs
+from tests.on_ray.conftest import TwoNodes
+from vggfeat.dataset.part import Part, Record
+from vggfeat.errors import VggfeatError
+from vggfeat.ray import connected
+from vggfeat.ray.actor import ANSWER, PART, Actor, Answer, Task, packed
+from vggfeat.ray.nodes import needs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cluster(two_nodes: TwoNodes) -> Iterator[None]:
+    with connected(two_nodes.address):
+        yield
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = runs.pictures(tmp_path / "imgs", 12)
+    (folder / "0003.png").write_bytes(b"no image")
+    return folder
+
+
+def task(output: Path, **changes: Any) -> Task:
+    import ray
+
+    computed = runs.computation()
+    job = runs.job(output, computed, **changes)
+    return Task(job, needs((), None, job.settings), ray.put(computed), 2, 0)
+
+
+def asked(actor: Actor, *parts: Part) -> list[Answer]:
+    """As Ray Data does: each in a thread of its own."""
+    with ThreadPoolExecutor() as pool:
+        blocks = pool.map(lambda part: actor({PART: [packed(part)]}), parts)
+        return [pickle.loads(answer) for block in blocks for answer in block[ANSWER]]
+
+
+def test_parts_that_are_asked_for_side_by_side_are_those_of_a_local_run(
+    images: Path, tmp_path: Path
+) -> None:
+    parts = runs.parts(images, 5)
+    runs.here(parts, tmp_path / "here", runs.computation())
+    actor = Actor(task(tmp_path / "there"))
+    answers = asked(actor, *parts)
+    assert [len(answer.notes) for answer in answers] == [0, 0, 0]
+    records = [answer.found for answer in answers if isinstance(answer.found, Record)]
+    runs.check_same(tmp_path / "there", tmp_path / "here", records)
+
+
+def test_a_part_that_is_there_is_not_computed_again(images: Path, tmp_path: Path) -> None:
+    (part,) = runs.parts(images, 100)
+    actor = Actor(task(tmp_path / "feats"))
+    ((before, _),) = asked(actor, part)
+    written = (tmp_path / "feats" / "part-00000.parquet").stat().st_mtime_ns
+    # As another actor, after the one that has written it died.
+    ((after, _),) = asked(actor, part)
+    assert isinstance(before, Record)
+    assert isinstance(after, Record)
+    assert (before.rows, before.failed) == (after.rows, after.failed) == (11, 1)
+    assert (tmp_path / "feats" / "part-00000.parquet").stat().st_mtime_ns == written
+
+
+def test_what_ends_a_run_is_an_answer(images: Path, tmp_path: Path) -> None:
+    (part,) = runs.parts(images, 100)
+    ((found, _),) = asked(Actor(task(tmp_path / "feats", strict=True)), part)
+    assert isinstance(found, VggfeatError)
+    assert str(found).startswith(f"{images / '0003.png'}: not an image")
+
+
+def test_so_is_what_its_node_lacks(images: Path, tmp_path: Path) -> None:
+    (part,) = runs.parts(images, 100)
+    whole = task(tmp_path / "feats")
+    lacking = replace(whole, needs=replace(whole.needs, versions={"numpy": "0.1"}))
+    ((found, _),) = asked(Actor(lacking), part)
+    assert isinstance(found, VggfeatError)
+    assert "a node of the cluster has numpy" in str(found)
+
+
+def test_the_weights_are_those_of_the_object_store() -> None:
+    """Views of memory that all actors of a node share: nobody may write to it."""
+    import ray
+
+    kept = ray.get(ray.put(runs.computation())).weights
+    assert kept.fingerprint == runs.computation().weights.fingerprint
+    assert not any(tensor.flags.writeable for tensor in kept.tensors.values())
