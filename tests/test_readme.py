@@ -22,8 +22,12 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
+# Has a test of its own, with files to read: test_readers.py.
+FOR_OTHERS = re.compile(r"^## Read it with .*?(?=^## )", re.M | re.S)
+
+
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```$", FOR_OTHERS.sub("", README), re.M | re.S)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +38,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow_file: Path) -
         shutil.copy(SAMPLES / sample, tmp_path / "imgs" / name)
     shutil.copy(narrow_file, tmp_path / "vgg16-397923af.pth")
     (tmp_path / "sample_images").symlink_to(SAMPLES)
+    for archive in ("photos", "more", "shards/00000", "shards/00001"):
+        kind = "zip" if archive == "more" else "tar"
+        shutil.make_archive(str(tmp_path / archive), kind, tmp_path / "imgs")
     store.save(networks.weights(), "keras")
     (tmp_path / "vggfeat").write_text(f'#!/bin/sh\nexec {sys.executable} -m vggfeat "$@"\n')
     (tmp_path / "vggfeat").chmod(0o755)

@@ -18,6 +18,7 @@ from vggfeat.report import Report
 from vggfeat.sinks.index import Entry
 from vggfeat.sinks.known import Kept
 from vggfeat.sources import ImageRef, Inputs
+from vggfeat.sources.units import Units
 from vggfeat.sources.unreachable import check_reachable
 from vggfeat.suspects import Suspects
 from vggfeat.watcher import Watcher
@@ -149,7 +150,7 @@ class Extraction:
         )
 
 
-def no_images(images: Inputs) -> VggfeatError:
+def no_images(images: Inputs | Units) -> VggfeatError:
     """What ends a run that finds none."""
     skipped = f" (skipped: {images.skipped})" if str(images.skipped) else ""
     return VggfeatError(f"no images in {', '.join(images.names)}{skipped}")

@@ -39,6 +39,9 @@ class Report(NamedTuple):
         seconds: from the first image to the last row, without loading weights and engine.
         skipped: what was passed over in folders, in words.
         pace: what `Pace.told` tells of it.
+        parts: of a dataset folder, those of other shards too; 0 of files.
+        own_parts: those that this process has to do.
+        awaits_others: whether parts of other shards are not there yet, or not up to date.
     """
 
     output: str
@@ -52,6 +55,9 @@ class Report(NamedTuple):
     seconds: float
     skipped: str
     pace: Mapping[str, Any] = MappingProxyType({})
+    parts: int = 0
+    own_parts: int = 0
+    awaits_others: bool = False
 
     @property
     def kept(self) -> int:

@@ -18,6 +18,7 @@ from vggfeat.cli.extract import extract
 from vggfeat.cli.finetune import finetune
 from vggfeat.cli.freeze import freeze
 from vggfeat.cli.head import head
+from vggfeat.cli.merge import merge
 from vggfeat.cli.options import Verbosity
 from vggfeat.cli.similar import similar
 from vggfeat.cli.verify import verify
@@ -51,6 +52,7 @@ def vggfeat() -> None:
 
 
 vggfeat.add_command(extract)
+vggfeat.add_command(merge)
 vggfeat.add_command(verify)
 vggfeat.add_command(finetune)
 vggfeat.add_command(freeze)

@@ -21,13 +21,19 @@ _LINES_APART = 600.0
 
 
 class Console(Watcher):
-    """A progress bar on a terminal, a plain line now and then elsewhere, nothing if quiet."""
+    """A progress bar on a terminal, a plain line now and then elsewhere, nothing if quiet.
 
-    def __init__(self, *, quiet: bool) -> None:
+    Args:
+        quiet: say nothing.
+        label: which of several processes it is, where they may write to one terminal or log.
+    """
+
+    def __init__(self, *, quiet: bool, label: str = "") -> None:
         self._quiet = quiet
+        self._label = label
         self._bar: Any = None
         self._failures = 0
-        self._lines = _Lines(self.note)
+        self._lines = _Lines(self.note, f"{label}: " if label else "")
 
     def note(self, message: str) -> None:
         if self._quiet:
@@ -52,7 +58,7 @@ class Console(Watcher):
         click.echo(b"%-14b %b" % (why.encode(), os.fsencode(name)))
 
     def start(self, total: int | None) -> None:
-        self._open_bar(total, unit=" images")
+        self._open_bar(total, unit=" images", desc=self._label or None)
         self._lines.start(total)
 
     def advance(self, images: int) -> None:
@@ -90,8 +96,9 @@ class Console(Watcher):
 class _Lines:
     """Progress where nothing can be drawn over: rare lines, rarer as the run gets longer."""
 
-    def __init__(self, say: Any) -> None:
+    def __init__(self, say: Any, label: str) -> None:
         self._say = say
+        self._label = label
         self.limit = ""  # what limits the rate, in words
 
     def start(self, total: int | None) -> None:
@@ -113,7 +120,7 @@ class _Lines:
         if self._total is not None:
             left = duration((self._total - self._done) / rate)
             line = f"{self._done:,} of {self._total:,} images, {rate:.1f} images/s, {left} left"
-        self._say(f"{line}, {self.limit}" if self.limit else line)
+        self._say(f"{self._label}{line}, {self.limit}" if self.limit else f"{self._label}{line}")
 
 
 def duration(seconds: float) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -23,9 +23,6 @@ from vggfeat.sinks import FORMS, STDOUT
 from vggfeat.sources import STDIN
 from vggfeat.vgg16 import LARGEST, SIZE, SMALLEST
 
-if TYPE_CHECKING:
-    from vggfeat.report import Report
-
 EPILOG = """\
 Layers are conv1_1 to conv5_3, pool1 to pool5, fc6, fc7, fc8 (logits) and prob (of the classes),
 after the ReLU where they have one; fc7:linear is before it. Maps [h,w,c] may be pooled: pool5:avg,
@@ -34,9 +31,13 @@ after the ReLU where they have one; fc7:linear is before it. Maps [h,w,c] may be
 Beside feats.npy are feats.index.csv (which row is which image), feats.json (what made it), and
 feats.failed.csv if an image failed (exit code 3). Of several layers each has its feats.fc7.npy.
 
+An output that ends in / is a folder of parts, part-00000.parquet and so on, each of which is
+computed, and skipped when it is done, by itself. Inputs and outputs may be at addresses.
+
 \b
   vggfeat extract a.jpg b.jpg ./more -o feats.csv
   vggfeat extract ./imgs -o feats.npy --layer fc7 --layer pool5:avg
+  vggfeat extract 's3://b/{00000..00999}.tar' -o s3://b/feats/ --shard 3/16
   find . -name '*.jpg' -print0 | vggfeat extract -0 - -o - >feats.csv
 """
 
@@ -44,17 +45,31 @@ GROUPS = {
     "What is computed": (
         "layers", "size", "resize", "normalize", "dtype", "precision", "fast_decode",
     ),
-    "What is done": ("fresh", "dry_run", "strict", "null", "form"),
-    "How it runs": ("wait", "engine", "devices", "batch_size", "workers", "quiet", "verbose"),
+    "What is done": ("fresh", "dry_run", "strict", "null", "column", "form"),
+    "How it runs": (
+        "wait", "shard", "ray", "engine", "devices", "batch_size", "workers", "quiet", "verbose",
+    ),
 }  # fmt: skip
 
 
+class _Extract(GroupedCommand):
+    """`--ray` takes a value only by `=`, so that it does not swallow an input."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        spelt = ["--ray=auto" if arg == "--ray" else arg for arg in args[:end]]
+        return super().parse_args(ctx, spelt + args[end:])
+
+
 @click.command(
-    cls=GroupedCommand, groups=GROUPS, epilog=EPILOG, no_args_is_help=True,
+    cls=_Extract, groups=GROUPS, epilog=EPILOG, no_args_is_help=True,
     short_help="Write one vector for each image.",
 )  # fmt: skip
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE", required=True, help="File to write; - for stdout.")
+@click.option(
+    "-o", "--output", metavar="FILE|DIR/", required=True,
+    help="File to write, - for stdout; with / at its end a folder of parts.",
+)  # fmt: skip
 @weights_option
 @click.option(
     "--layer", "layers", metavar="LAYER", multiple=True, default=("fc7",), show_default=True,
@@ -87,8 +102,20 @@ GROUPS = {
 @click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be done, and why.")
 @click.option("--strict", is_flag=True, help="End at the first image that fails, without output.")
 @click.option("-0", "--null", is_flag=True, help="Paths on stdin end in NUL (find -print0).")
-@click.option("--format", "form", type=click.Choice(list(FORMS)), help="[default: by FILE's name]")
+@click.option("--column", metavar="NAME", help="Of tables, the one with the images or their paths.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMS), metavar="NAME",
+    help=f"{', '.join(FORMS)}; of parts parquet or npy.  [default: by FILE's name]",
+)  # fmt: skip
 @click.option("--wait", is_flag=True, help="Wait for another run that is writing FILE.")
+@click.option(
+    "--shard", metavar="I/N",
+    help="Only the parts of one of N processes, I from 0: each does its share of DIR/.",
+)  # fmt: skip
+@click.option(
+    "--ray", metavar="[=HOST:PORT]",
+    help="Compute the parts of DIR/ on a Ray cluster: that one, or the one that is running.",
+)  # fmt: skip
 @click.option(
     "--engine", type=click.Choice(NAMES), default="auto", metavar="NAME",
     help="ncnn or tensorflow.  [default: FILE's own, else tensorflow on a GPU, else ncnn]",
@@ -122,30 +149,37 @@ def extract(
     dry_run: bool,
     strict: bool,
     null: bool,
+    column: str | None,
     form: str | None,
     wait: bool,
+    shard: str | None,
+    ray: str | None,
     engine: str,
     devices: str,
     batch_size: int | None,
     workers: int | None,
     quiet: bool,
 ) -> int:
-    """Write one vector for each image of INPUT...: files, folders (with all below them), or - for
-    a list of paths on stdin. Rows are in the order of the inputs, folders in natural order.
+    """Write one vector for each image of INPUT...: files, folders (with all below them), archives,
+    tables, addresses, or - for a list of all these on stdin. Rows are in the order of the inputs,
+    folders in natural order.
 
     Rows that FILE has already of unchanged images are kept, and what a run that was cut off has
     computed is taken up.
     """
     if null and STDIN not in inputs:
         raise click.UsageError("-0 is about a list on stdin: add - to the inputs")
-    if output == STDOUT and form == "npy" and sys.stdout.isatty():
-        raise click.UsageError("an .npy file is not for terminals: redirect it, or write CSV")
+    if output == STDOUT and form not in (None, "csv") and sys.stdout.isatty():
+        raise click.UsageError(f"a .{form} file is not for terminals: redirect it, or write CSV")
+    for name in inputs if ray == "auto" else ():
+        if re.fullmatch(r"ray://.*|[\w.-]+:\d+", name) and not os.path.lexists(name):
+            raise click.UsageError(f"{name} is taken for an input: write --ray={name}")
 
     from vggfeat import run
+    from vggfeat.cli import told
     from vggfeat.cli.console import Console
-    from vggfeat.sinks.index import beside
 
-    console = Console(quiet=quiet)
+    console = Console(quiet=quiet, label=f"shard {shard}" if shard else "")
     report = run.extract(
         inputs,
         output,
@@ -167,54 +201,25 @@ def extract(
         dry_run=dry_run,
         strict=strict,
         nul_separated=null,
+        column=column,
+        shard=shard,
+        ray=ray,
         watcher=console,
     )
     if dry_run:
-        console.note(_counts(report, f"{report.computed:,} to compute"))
+        console.note(told.counts(report, f"{report.computed:,} to compute"))
         return EXIT_DONE
-    *others, last = _files(report)
+    *others, last = told.files(report)
     for line in others:
         console.note(line)
-    console.note(f"{last}, {_counts(report, _computed(report))}")
+    console.note(f"{last}, {told.counts(report, told.computed(report))}")
+    if report.awaits_others:
+        console.note(
+            f"{told.place(output)}: others have parts to do yet: the process that does the last "
+            "one writes _vggfeat.json"
+        )
     if report.skipped:
         console.note(f"skipped in folders: {report.skipped}")
     if report.failed:
-        listed = "" if output == STDOUT else f": see {beside(_place(output)).failed}"
-        console.note(f"{report.failed:,} images failed{listed}")
+        console.note(f"{report.failed:,} images failed{told.where_listed(report, form)}")
     return EXIT_SOME_IMAGES_FAILED if report.failed else EXIT_DONE
-
-
-def _files(report: Report) -> list[str]:
-    """`feats.npy: fc7 of 1,000 images, float32 [1000,4096]`, of each file."""
-    lines = []
-    for layer, file, shape in report.layers:
-        where = "stdout" if report.output == STDOUT else _place(report.output).with_name(file)
-        told = ",".join(map(str, (report.rows, *shape)))
-        lines.append(f"{where}: {layer} of {report.rows:,} images, {report.dtype} [{told}]")
-    return lines
-
-
-def _place(output: str) -> Path:
-    """Where an output is: what it is a link to."""
-    path = Path(output)
-    return path.resolve() if path.is_symlink() else path
-
-
-def _computed(report: Report) -> str:
-    """`in 9.5 s (16.6 images/s)` where all were computed, else how many."""
-    from vggfeat.cli.console import duration
-
-    if not report.computed and report.rows:
-        return "nothing to compute"
-    rate = report.computed / report.seconds if report.seconds else 0.0
-    time = f"in {duration(report.seconds)} ({rate:.1f} images/s)"
-    return time if report.computed == report.rows else f"{report.computed:,} computed {time}"
-
-
-def _counts(report: Report, computed: str) -> str:
-    counts = {
-        "from a run that was cut off": report.resumed,
-        "kept": report.kept,
-        "dropped": report.dropped,
-    }
-    return ", ".join([computed, *(f"{count:,} {what}" for what, count in counts.items() if count)])
