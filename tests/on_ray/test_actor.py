@@ -17,7 +17,9 @@ from vggfeat.dataset.part import Part, Record
 from vggfeat.errors import VggfeatError
 from vggfeat.ray import connected
 from vggfeat.ray.actor import ANSWER, PART, Actor, Answer, Task, packed
+from vggfeat.ray.cluster import reduced
 from vggfeat.ray.nodes import needs
+from vggfeat.weights.formats import canonical
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,10 +91,13 @@ def test_so_is_what_its_node_lacks(images: Path, tmp_path: Path) -> None:
     assert "a node of the cluster has numpy" in str(found)
 
 
-def test_the_weights_are_those_of_the_object_store() -> None:
+def test_the_weights_are_those_of_the_object_store(narrow_file: Path) -> None:
     """Views of memory that all actors of a node share: nobody may write to it."""
     import ray
 
-    kept = ray.get(ray.put(runs.computation())).weights
-    assert kept.fingerprint == runs.computation().weights.fingerprint
-    assert not any(tensor.flags.writeable for tensor in kept.tensors.values())
+    mapped = replace(runs.computation(), weights=canonical.read(narrow_file))
+    kept = ray.get(ray.put(reduced(mapped))).weights
+    assert kept.fingerprint == mapped.weights.fingerprint
+    large = [tensor for tensor in kept.tensors.values() if tensor.nbytes > 1 << 16]
+    assert large
+    assert not any(tensor.flags.writeable or tensor.flags.owndata for tensor in large)

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vggfeat import engines
 from vggfeat.address import is_address
 from vggfeat.engines.precision import FLOAT32
@@ -76,7 +78,7 @@ class Cluster:
         with _signed(job.output) as sign:
             needed = needs(tuple(names), sign, job.settings)
             self._check(needed)
-            kept = self._ray.put(_reduced(computation))
+            kept = self._ray.put(reduced(computation))
             workers = computation.workers or room.cpus or None
             task = Task(job, needed, kept, workers, room.decoders)
             for found, notes in answers(self._ray, parts, task, room):
@@ -131,11 +133,15 @@ class Cluster:
                 raise VggfeatError(f"the node {asked[answer]} of the Ray cluster {lacks}")
 
 
-def _reduced(computation: Computation) -> Computation:
-    """With no more weights than take part, under the fingerprint of all."""
+def reduced(computation: Computation) -> Computation:
+    """With no more weights than take part, under the fingerprint of all.
+
+    They are plain arrays: those of a mapped file would be copied by each process that takes them.
+    """
     weights = computation.weights
-    kept = Weights(weights.up_to(computation.activations), weights.origin, weights.fingerprint)
-    return replace(computation, weights=kept)
+    tensors = weights.up_to(computation.activations)
+    plain = {name: np.asarray(tensor).view(np.ndarray) for name, tensor in tensors.items()}
+    return replace(computation, weights=Weights(plain, weights.origin, weights.fingerprint))
 
 
 @contextlib.contextmanager

@@ -48,10 +48,13 @@ def connected(address: str | None = None, note: Note = lambda text: None) -> Ite
 
 
 def _checked(address: str) -> str:
-    """The address, if there may be a cluster."""
+    """The address, if there may be a cluster; `local` where none is running."""
     asked = os.environ.get("RAY_ADDRESS", "") if address == AUTO else address
-    if not asked or asked in (AUTO, LOCAL):
-        return address
+    if address == AUTO and asked in ("", AUTO):
+        left = _left_by_ray()  # also by one that has died, for which Ray would wait long
+        return AUTO if left and _why_not(left) is None else LOCAL
+    if asked == LOCAL:
+        return LOCAL
     if "://" in asked:
         raise UsageError(
             f"--ray {asked}: Ray Data does not work from outside a cluster: give host:port of its "
@@ -63,33 +66,41 @@ def _checked(address: str) -> str:
         raise UsageError(
             f"--ray {asked}: give host:port of the cluster's head, such as 10.0.0.1:6379"
         )
+    if (why := _why_not(asked)) is not None:
+        raise VggfeatError(f"no Ray cluster answers at {asked}: {why} (`ray status` tells more)")
+    return asked
+
+
+def _why_not(address: str) -> str | None:
+    """Why nothing answers at host:port; None if something does."""
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
-    except (OSError, OverflowError) as error:
-        why = describe_os_error(error) if isinstance(error, OSError) else str(error)
-        raise VggfeatError(
-            f"no Ray cluster answers at {asked}: {why} (`ray status` tells more)"
-        ) from error
-    return address
+    except OSError as error:
+        return describe_os_error(error)
+    except (OverflowError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _left_by_ray() -> str | None:
+    """The address of the cluster that was started on this machine last."""
+    from ray._private import utils
+
+    found: str | None = utils.read_ray_address()
+    return found
 
 
 def _connect(ray: Any, address: str, note: Note) -> None:
-    if address != LOCAL:
-        try:
+    try:
+        if address != LOCAL:
             _init(ray, address)
             return
-        except ConnectionError as error:
-            if address != AUTO or os.environ.get("RAY_ADDRESS"):
-                raise VggfeatError(
-                    f"the Ray cluster at {address} cannot be reached: {reason(error)}"
-                ) from error
-        except (RuntimeError, ValueError, OSError) as error:
-            raise VggfeatError(f"the Ray cluster cannot be used: {reason(error)}") from error
-        note("no Ray cluster is running: one is started on this machine for the time of the run")
-    try:
+        note("a Ray cluster is started on this machine for the time of the run")
         _init(ray, LOCAL, num_cpus=cores(), include_dashboard=False)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise VggfeatError(f"Ray cannot be started here: {reason(error)}") from error
+    except (RuntimeError, ValueError, OSError) as error:  # a ConnectionError is an OSError
+        what = "cannot be started here" if address == LOCAL else f"at {address} cannot be used"
+        raise VggfeatError(f"a Ray cluster {what}: {reason(error)}") from error
 
 
 def _init(ray: Any, address: str, **options: Any) -> None:
