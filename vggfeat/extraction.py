@@ -19,7 +19,6 @@ from vggfeat.sinks.index import Entry
 from vggfeat.sinks.known import Kept
 from vggfeat.sources import ImageRef, Inputs
 from vggfeat.sources.units import Units
-from vggfeat.sources.unreachable import check_reachable
 from vggfeat.suspects import Suspects
 from vggfeat.watcher import Watcher
 
@@ -67,7 +66,7 @@ class Extraction:
             if self._images.total is not None:  # then what is to do can be counted beforehand
                 unknown = iter(listed := list(unknown))
                 total = len(listed)
-                check_reachable(self._plan.lost())
+                self._plan.check_none_hidden()
             first = next(unknown, None)
             batches = compute(chain([first], unknown), suspects) if first is not None else iter(())
             self._watcher.start(total)
@@ -77,7 +76,7 @@ class Extraction:
                 raise no_images(self._images)
             if self._images.taken != len(done):
                 raise AssertionError(f"{len(done)} outcomes of {self._images.taken} images")
-            check_reachable(self._plan.lost(done))
+            self._plan.check_none_hidden(done)
             report = self._report(done, time.monotonic() - began)
             runs = self._sink.before.about.get("runs", []) if self._sink.before else []
             self._sink.publish(done, report.about(started, self._versions, runs))
@@ -116,7 +115,7 @@ class Extraction:
                 self._watcher.foreseen(image.name, why)
                 reasons[why] += 1
                 looked_at.append(Kept(Entry(image.name, Stamp(0, 0), "", ""), True, -1))
-            check_reachable(self._plan.lost())
+            self._plan.check_none_hidden()
         finally:
             self._sink.keep()
         gone = self._gone()

@@ -124,7 +124,7 @@ def test_a_second_run_on_the_same_output_ends_with_75() -> None:
     )
     assert process.poll() is None
     other = vggfeat("extract", "imgs/0.jpg", "-o", "other.npy")
-    assert b"other.npy: fc7 of 1 images" in other.stderr
+    assert b"other.npy: fc7 of 1 image," in other.stderr
     process.kill()
     process.communicate()
 

@@ -46,7 +46,7 @@ def test_failures_are_told_with_their_place_and_the_exit_code() -> None:
     for form, place in (("parquet", "_failed/"), ("npy", "part-*.failed.csv")):
         done = vggfeat("extract", "imgs", "-o", f"{form}/", "--format", form, code=3)
         assert done.stderr.splitlines()[0] == "vggfeat: imgs/1.ppm: the file is empty"
-        assert done.stderr.splitlines()[-1] == f"vggfeat: 1 images failed: see {form}/{place}"
+        assert done.stderr.splitlines()[-1] == f"vggfeat: 1 image failed: see {form}/{place}"
 
 
 def test_shards_tell_whose_turn_it_is() -> None:

@@ -14,6 +14,7 @@ from tests.cli.inside import run as vggfeat
 from tests.dataset.made import WIDTHS, pictures
 from tests.networks import weights
 from vggfeat import VggfeatError, load_features
+from vggfeat.errors import UsageError
 from vggfeat.weights.formats import canonical
 
 
@@ -113,3 +114,22 @@ def test_what_is_another_files_place_is_refused() -> None:
 def test_the_folder_of_images_is_no_dataset() -> None:
     with pytest.raises(VggfeatError, match="it is no folder of vggfeat's"):
         vggfeat("merge", "imgs", "-o", "merged.npy")
+
+
+@pytest.mark.parametrize("output", ["-", "other/"])
+def test_only_files_are_written(output: str) -> None:
+    with pytest.raises(UsageError, match=f"-o {output}: merge writes a file: give a name"):
+        vggfeat("merge", "feats/", "-o", output)
+
+
+def test_a_folder_that_is_not_there_is_told_so() -> None:
+    with pytest.raises(VggfeatError, match="nix/: no such folder, or nothing is in it"):
+        vggfeat("merge", "nix/", "-o", "merged.npy")
+
+
+def test_rows_of_other_settings_are_replaced_and_it_says_so() -> None:
+    vggfeat("extract", "imgs", "-o", "feats/", code=3)
+    vggfeat("extract", "imgs", "-o", "merged.npy", "--normalize", "l2", code=3)
+    done = vggfeat("merge", "feats/", "-o", "merged.npy")
+    first = done.stderr.splitlines()[0]
+    assert first == "vggfeat: all rows there are replaced: normalize none, not l2"

@@ -162,23 +162,27 @@ def test_failures_that_may_pass_are_tried_again(images: list[str]) -> None:
     assert (report.failed, report.computed) == (1, 1)
 
 
+class Listening(Recorder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.foresaw: list[tuple[str, str]] = []
+
+    def foreseen(self, name: str, why: str) -> None:
+        self.foresaw.append((name, why))
+
+
 def test_a_dry_run_tells_and_does_nothing(images: list[str]) -> None:
-    foreseen: list[tuple[str, str]] = []
-
-    class Listening(Recorder):
-        def foreseen(self, name: str, why: str) -> None:
-            foreseen.append((name, why))
-
-    assert run("imgs", dry_run=True, watcher=Listening()).computed == 7
+    listening = Listening()
+    assert run("imgs", dry_run=True, watcher=listening).computed == 7
     assert not os.path.exists("feats")
-    assert foreseen == [(path, "new") for path in images]
+    assert listening.foresaw == [(path, "new") for path in images]
     run("imgs")
     before = files("feats")
-    os.utime("imgs/1.ppm", (5, 5))
+    Path("imgs/1.ppm").write_bytes(Path("imgs/0.ppm").read_bytes()[::-1])
     os.unlink("imgs/6.ppm")
-    foreseen.clear()
-    report = run("imgs", dry_run=True, watcher=Listening())
-    assert foreseen == [("imgs/1.ppm", "changed"), ("imgs/6.ppm", "gone")]
+    listening.foresaw.clear()
+    report = run("imgs", dry_run=True, watcher=listening)
+    assert listening.foresaw == [("imgs/1.ppm", "changed"), ("imgs/6.ppm", "gone")]
     assert report.computed == 1
     assert files("feats") == before
 
@@ -227,3 +231,23 @@ def test_memory_is_that_of_some_rows(images: list[str], monkeypatch: pytest.Monk
     metadata = pq.read_metadata("feats/part-00000.parquet")
     groups = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
     assert groups == [2, 2, 2]
+
+
+def test_a_dry_run_knows_what_has_moved_and_what_fails_again(images: list[str]) -> None:
+    run("imgs")
+    os.rename(images[0], "imgs/00.ppm")
+    Path("imgs/10.ppm").write_bytes(Path(images[3]).read_bytes())
+    os.utime(images[1], (7, 7))
+    pictures("imgs", 1, 20)
+    listening = Listening()
+    report = run("imgs", dry_run=True, watcher=listening)
+    assert (report.rows, report.failed, report.computed) == (8, 1, 1)
+    assert listening.foresaw == [
+        ("imgs/00.ppm", "moved"),
+        ("imgs/1.ppm", "touched"),
+        ("imgs/10.ppm", "moved"),
+        ("imgs/20.ppm", "new"),
+        ("imgs/0.ppm", "gone"),
+    ]
+    done = run("imgs")
+    assert (done.rows, done.failed, done.computed) == (8, 1, 1)

@@ -221,5 +221,5 @@ def extract(
     if report.skipped:
         console.note(f"skipped in folders: {report.skipped}")
     if report.failed:
-        console.note(f"{report.failed:,} images failed{told.where_listed(report, form)}")
+        console.note(f"{told.images(report.failed)} failed{told.where_listed(report, form)}")
     return EXIT_SOME_IMAGES_FAILED if report.failed else EXIT_DONE

@@ -32,7 +32,7 @@ def merge(folder: str, output: str, form: str | None, wait: bool, quiet: bool) -
     It is as if `extract` had written FILE itself, and a later `extract -o FILE` goes on from there.
     """
     from vggfeat.cli.console import Console
-    from vggfeat.cli.told import files, where_listed
+    from vggfeat.cli.told import files, images, where_listed
     from vggfeat.dataset.merge import merge as merged
 
     console = Console(quiet=quiet)
@@ -40,5 +40,5 @@ def merge(folder: str, output: str, form: str | None, wait: bool, quiet: bool) -
     for line in files(report):
         console.note(line)
     if report.failed:
-        console.note(f"{report.failed:,} images failed{where_listed(report, form)}")
+        console.note(f"{images(report.failed)} failed{where_listed(report, form)}")
     return EXIT_DONE

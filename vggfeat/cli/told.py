@@ -17,7 +17,7 @@ def files(report: Report) -> list[str]:
     lines = []
     for layer, file, shape in report.layers:
         told = ",".join(map(str, (report.rows, *shape)))
-        rows = f"{layer} of {report.rows:,} images, {report.dtype} [{told}]"
+        rows = f"{layer} of {images(report.rows)}, {report.dtype} [{told}]"
         lines.append(f"{place(report.output, file)}: {rows}")
     if report.parts:
         last = lines.pop()
@@ -26,6 +26,11 @@ def files(report: Report) -> list[str]:
         parts = f"{report.own_parts:,}{of_all} part{'' if number == 1 else 's'}"
         lines.append(f"{last}, in {parts}")
     return lines
+
+
+def images(count: int) -> str:
+    """`1 image`, `1,000 images`."""
+    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def place(output: str, file: str | None = None) -> str:

@@ -19,6 +19,7 @@ from vggfeat.dataset.job import Job
 from vggfeat.dataset.manifest import unseal
 from vggfeat.dataset.part import Part, Record, record_of
 from vggfeat.dataset.work import PartWork
+from vggfeat.hidden import Hidden
 from vggfeat.outcome import Failure, Outcome
 from vggfeat.plan import refused
 from vggfeat.sources import ImageRef
@@ -88,6 +89,7 @@ class _Working:
         self._watcher = watcher
         self._skipped = skipped
         self._is_sealed = True
+        self._hidden = Hidden()
         self._folder = open_folder(job.output, job.shard)
         self._form = form(job.form)
         self._earlier = Earlier(self._folder, self._form, job)
@@ -113,7 +115,10 @@ class _Working:
             if record := self._done_before(part):
                 self._records.append(record)
                 continue
-            work = PartWork(part, self._job, self._folder, self._form, self._earlier, self._unseal)
+            work = PartWork(
+                part, self._job, self._folder, self._form, self._earlier, self._unseal,
+                self._hidden,
+            )  # fmt: skip
             self._works.append(work)
             for image in part.unit.images(self._skipped):
                 if work.look(image):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from vggfeat.dataset.folder import Folder
 from vggfeat.dataset.forms import Old, PartForm
 from vggfeat.dataset.job import Job
-from vggfeat.outcome import Failure, Recognised
+from vggfeat.outcome import Failure, Recognised, Stamp
 from vggfeat.sinks.known import NEW, Kept, Known
 from vggfeat.sources import ImageRef
 
@@ -132,11 +132,19 @@ class Around:
         """Whether the image of that name has one, for this content or another."""
         return any(name in found.names for found in self._held)
 
-    def why(self, image: ImageRef) -> str:
+    def why_not(self, name: str, stamp: Stamp | None) -> str:
         """Why nothing is known of an image, in a word or some."""
-        stamp = image.stamp()
-        reasons = [known.why_not(image.name, stamp) for _, known in self._known()]
+        reasons = [known.why_not(name, stamp) for _, known in self._known()]
         return next((why for why in reasons if why != NEW), NEW)
+
+    def is_of(self, name: str, sha256: str) -> bool:
+        """Whether a row of that name is of that content."""
+        return any(known.is_of(name, sha256) for _, known in self._known())
+
+    @property
+    def sizes(self) -> Container[int]:
+        """Of the files whose rows are there, in bytes."""
+        return _Sizes(self._held)
 
     def let_go(self) -> None:
         """Need the parts no more."""
@@ -158,6 +166,16 @@ class Around:
     def _hold(self, found: _Held) -> None:
         found.users += 1
         self._held.append(found)
+
+
+class _Sizes:
+    """Of the files whose rows are there."""
+
+    def __init__(self, held: list[_Held]) -> None:
+        self._held = held
+
+    def __contains__(self, size: object) -> bool:
+        return any(size in found.known.sizes for found in self._held)
 
 
 class _Contents:

@@ -86,7 +86,8 @@ class DatasetExtraction:
             return self._seal(report, started, removed)
         except BaseException:
             if written := sum(record.written for record in self._records.values()):
-                self._watcher.note(f"{written:,} parts are done and stay, the next run goes on")
+                parts = "1 part is" if written == 1 else f"{written:,} parts are"
+                self._watcher.note(f"{parts} done and kept, the next run goes on")
             raise
         finally:
             self._watcher.stop()
@@ -98,8 +99,8 @@ class DatasetExtraction:
             raise no_images(self._units)
         done = self._survey.done
         return self._told_of(
-            foreseen.images + sum(record.rows for record in done),
-            sum(record.failed for record in done),
+            foreseen.rows + sum(record.rows for record in done),
+            foreseen.failed + sum(record.failed for record in done),
             foreseen.to_compute, foreseen.gone, 0.0,
         )  # fmt: skip
 

@@ -46,6 +46,9 @@ class Folder(Protocol):
     def spool(self, name: str) -> AbstractContextManager[Path]:
         """A local file to write to, which is gone at the end unless it was put."""
 
+    def writing(self, name: str) -> AbstractContextManager[None]:
+        """What is done to the spooled file of that name: its errors become VggfeatErrors."""
+
     def put(self, spooled: Path, name: str) -> None:
         """Let a spooled file appear whole, in the place of an older one."""
 

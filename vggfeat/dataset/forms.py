@@ -82,7 +82,10 @@ class PartForm(Protocol):
         """Whether another program has written what is at a part's place."""
 
     def open(self, folder: Folder, number: int, size_of: SizeOf) -> Old | None:
-        """Its rows, each of which has been looked at; None where it is not whole."""
+        """Its rows, each of which has been looked at; None where they are not whole.
+
+        Its failures may be missing, if the part is not whole.
+        """
 
     def write(
         self, folder: Folder, name: str, layers: Layers

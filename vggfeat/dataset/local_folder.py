@@ -7,7 +7,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -77,6 +77,9 @@ class LocalFolder:
         finally:
             path.unlink(missing_ok=True)
 
+    def writing(self, name: str) -> AbstractContextManager[None]:
+        return writing(self.path / name)
+
     def put(self, spooled: Path, name: str) -> None:
         path = self.path / name
         with writing(path):
@@ -90,7 +93,7 @@ class LocalFolder:
 
     def put_bytes(self, name: str, data: bytes) -> None:
         with self.spool(name) as spooled:
-            with writing(spooled):
+            with self.writing(name):
                 spooled.write_bytes(data)
             self.put(spooled, name)
 

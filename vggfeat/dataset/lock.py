@@ -6,15 +6,16 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vggfeat.dataset.local_folder import TEMPORARY, LocalFolder
 from vggfeat.dataset.shard import Shard
-from vggfeat.errors import OutputBusyError
+from vggfeat.errors import OutputBusyError, VggfeatError
 from vggfeat.sinks.lock import OutputLock
 
 _LOCK = re.compile(r"\.shard-(\d+-of-\d+)\.lock")
+_DECODING = re.compile(r"\.(\d+-of-\d+)\.decoding")  # see `Suspects`
 _LOOK_AGAIN = 0.5  # seconds
 
 
@@ -44,6 +45,9 @@ def locked(
                 own = OutputLock(_place(folder, str(shard)), wait=wait, on_wait=waiting)
             except OutputBusyError:
                 raise _busy(folder, shard) from None
+            except VggfeatError as error:
+                reason = str(error).removeprefix(str(_place(folder, str(shard))))
+                raise VggfeatError(f"{folder.shown}{reason}") from error
             other = _other_division(folder, shard)
             if other is None:
                 held.enter_context(own)
@@ -86,10 +90,17 @@ def _is_held(folder: LocalFolder, shard: str) -> bool:
 
 
 def _clean(folder: LocalFolder, shard: Shard) -> None:
-    """Remove temporary files whose shard nobody holds, and those of this one."""
+    """Remove temporary files whose shard nobody holds, and those of this one.
+
+    What shards of this division were decoding when they died is for those that come after them.
+    """
     for under in ("", "_failed/"):
         for name in folder.sizes(under):
-            found = TEMPORARY.fullmatch(name)
-            if found and (found[1] == str(shard) or not _is_held(folder, found[1])):
-                with suppress(FileNotFoundError):
-                    folder.remove(under + name)
+            if found := TEMPORARY.fullmatch(name):
+                is_left = found[1] == str(shard) or not _is_held(folder, found[1])
+            elif found := _DECODING.fullmatch(name):
+                is_left = not found[1].endswith(f"-of-{shard.among}")
+            else:
+                continue
+            if is_left:
+                folder.remove(under + name)

@@ -18,6 +18,7 @@ from vggfeat.sinks.index import encode_about
 
 MANIFEST = "_vggfeat.json"
 UNFINISHED = "_unfinished.json"
+_TOLD = {"vggfeat", "format", "dtype", "layers", "versions", "parts"}
 
 
 class Looked(NamedTuple):
@@ -72,12 +73,21 @@ class Manifest(NamedTuple):
 
 
 def read(folder: Folder) -> Manifest | None:
-    """What is told of a folder; None where nothing is. Raises VggfeatError."""
+    """What is told of a folder; None where nothing is, or it is damaged. Raises VggfeatError."""
     for name in (MANIFEST, UNFINISHED):
-        with suppress(FileNotFoundError, ValueError):
-            about = json.loads(folder.read(name))
-            if isinstance(about, dict) and "vggfeat" in about and "parts" in about:
-                return Manifest(about, name == MANIFEST)
+        with suppress(FileNotFoundError):
+            about = _decoded(folder.read(name))
+            if about is not None:
+                return Manifest(about, name == MANIFEST and {"rows", "failed"} <= about.keys())
+    return None
+
+
+def _decoded(data: bytes) -> dict[str, Any] | None:
+    """None where it is damaged."""
+    with suppress(ValueError):
+        about = json.loads(data)
+        if isinstance(about, dict) and about.keys() >= _TOLD:
+            return about
     return None
 
 
@@ -85,9 +95,11 @@ def unseal(folder: Folder, job: Job) -> None:
     """Let nobody take the parts for whole any more: one of them is to be replaced or removed."""
     data = encode_about(job.settings | {"parts": [], "runs": []})
     if folder.size(MANIFEST) is not None:
-        with suppress(FileNotFoundError):  # another process was faster
-            data = folder.read(MANIFEST)
-        folder.put_bytes(UNFINISHED, data)
+        try:
+            told = folder.read(MANIFEST)
+        except FileNotFoundError:  # another process was faster, and has done it all
+            return
+        folder.put_bytes(UNFINISHED, data if _decoded(told) is None else told)
         folder.remove(MANIFEST)
     elif folder.size(UNFINISHED) is None:
         folder.put_bytes(UNFINISHED, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from vggfeat.dataset import manifest
 from vggfeat.dataset.folder import Folder, open_folder, place_of
 from vggfeat.dataset.forms import Old, form
 from vggfeat.dataset.manifest import Manifest
-from vggfeat.errors import VggfeatError
+from vggfeat.errors import UsageError, VggfeatError
 from vggfeat.outcome import Failure, Numbers, Row
 from vggfeat.report import Report, Written
 from vggfeat.sinks import RowType
@@ -23,6 +24,7 @@ from vggfeat.sinks.vectors import file_names
 from vggfeat.watcher import Watcher
 
 _BATCH_BYTES = 1 << 24
+_ANEW = "all is computed anew"  # which is never true here
 
 
 def merge(
@@ -50,14 +52,18 @@ def merge(
         VggfeatError: the folder is not whole, or no dataset, or the output cannot be written.
     """
     watcher = watcher or Watcher()
-    if output == sinks.STDOUT:
-        raise VggfeatError("merge writes files: give -o a name")
+    if output == sinks.STDOUT or output.endswith(("/", os.sep)):
+        raise UsageError(f"-o {output}: merge writes a file: give a name, as feats.npy")
     written = sinks.form_of(output, form)
     source = open_folder(place_of(folder.rstrip("/") + "/"))
     told = _whole(source)
     layers = [layer["layer"] for layer in told.about["layers"]]
     with claimed(output, written, layers, wait=wait, note=watcher.note) as (target, note):
-        sink = FileSink(target, _settings(told, written), on_note=note)
+        sink = FileSink(
+            target,
+            _settings(told, written),
+            on_note=lambda said: note(said.replace(_ANEW, "all rows there are replaced")),
+        )
         try:
             return _merged(source, told, sink, watcher)._replace(
                 output=output,
@@ -84,9 +90,11 @@ def _whole(source: Folder) -> Manifest:
     """
     told = manifest.read(source)
     if told is None:
+        if not source.sizes():
+            raise VggfeatError(f"{source.shown}: no such folder, or nothing is in it")
         raise VggfeatError(
-            f"{source.shown}: there is no {manifest.MANIFEST} in it: it is no folder of vggfeat's, "
-            "or not all of its parts are done: extract to it to the end"
+            f"{source.shown}: there is no {manifest.MANIFEST} in it, or a damaged one: it is no "
+            "folder of vggfeat's, or not all of its parts are done: extract to it to the end"
         )
     if not told.is_whole:
         raise VggfeatError(
@@ -133,10 +141,11 @@ def _parts(source: Folder, told: Manifest) -> Iterator[Old]:
     parts = form(told.about["format"])
     for number, (name, looked) in enumerate(told.looked().items()):
         old = parts.open(source, number, source.size)
-        if old is None or old.made.began_ns != looked.made_ns:
+        is_whole = old is not None and len(old.failures) == old.made.failed
+        if old is None or not is_whole or old.made.began_ns != looked.made_ns:
             if old is not None:
                 old.close()
-            why = "is missing or damaged" if old is None else "is not the one that is told of"
+            why = "is not the one that is told of" if is_whole else "is missing or damaged"
             raise VggfeatError(
                 f"{source.shown}{name}.{told.about['format']}: {why} in {manifest.MANIFEST}: "
                 "extract to the folder again"

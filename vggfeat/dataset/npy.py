@@ -30,7 +30,6 @@ from vggfeat.sinks.index import (
     entries,
     failures,
 )
-from vggfeat.sinks.part import writing
 from vggfeat.sinks.published import generation
 from vggfeat.sinks.rows import checksum
 from vggfeat.sinks.vectors import file_names
@@ -162,15 +161,15 @@ class NpyWriter:
         self._entries: list[Entry] = []
         self._files = _files(name, (layer for layer, _ in layers))
         self._spooled = [spools.enter_context(folder.spool(file)) for file in self._files]
-        for (_, kind), spooled in zip(layers, self._spooled, strict=True):
-            with writing(spooled):
+        for (_, kind), file, spooled in zip(layers, self._files, self._spooled, strict=True):
+            with folder.writing(file):
                 spooled.write_bytes(npy.header(0, kind))
 
     def add(self, listed: Sequence[Entry], features: Sequence[Numbers]) -> None:
         names = [entry.name for entry in listed]
-        for numbers, spooled in zip(features, self._spooled, strict=True):
-            with writing(spooled), spooled.open("ab") as file:
-                file.write(npy.encode(names, numbers))
+        for numbers, file, spooled in zip(features, self._files, self._spooled, strict=True):
+            with self._folder.writing(file), spooled.open("ab") as opened:
+                opened.write(npy.encode(names, numbers))
         for row, entry in enumerate(listed):
             crc32 = " ".join(checksum(numbers[row].reshape(-1)) for numbers in features)
             self._entries.append(entry._replace(crc32=crc32))
@@ -193,7 +192,7 @@ class NpyWriter:
         for (_, kind), layer, file, spooled in zip(
             self._layers, told.settings["layers"], self._files, self._spooled, strict=True
         ):
-            with writing(spooled):
+            with self._folder.writing(file):
                 with spooled.open("rb+") as opened:
                     opened.write(npy.header(told.rows, kind))
                 info = spooled.stat()

@@ -35,7 +35,7 @@ def check_ours(folder: Folder, form_name: str) -> manifest.Manifest | None:
     told = manifest.read(folder)
     if told is None:
         for name in visible:
-            if name not in {FAILED} and not _is_our_part(folder, form_name, name):
+            if name not in _OURS and not _is_our_part(folder, form_name, name):
                 raise VggfeatError(
                     f"{folder.shown}: holds {name}, which vggfeat did not write, so nothing is "
                     "written there: choose another -o, or an empty folder"

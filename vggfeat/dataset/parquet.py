@@ -22,7 +22,6 @@ from vggfeat.dataset.part import Made, part_name
 from vggfeat.outcome import Failure, Numbers, Stamp
 from vggfeat.sinks import arrow
 from vggfeat.sinks.index import Entry
-from vggfeat.sinks.part import writing
 
 TELLS = ".parquet"
 
@@ -72,9 +71,11 @@ def open(folder: Folder, number: int, size_of: SizeOf) -> ParquetPart | None:  #
     with suppress(FileNotFoundError, *footer.DAMAGED), ExitStack() as opened:
         part = ParquetPart(number, opened.enter_context(folder.hold(f"{name}.parquet")))
         if part.made.failed:
-            part.failures = footer.decode_failures(
-                folder.read(f"{FAILED}/{name}.parquet"), part.made.run
-            )
+            # A kill may have left those of a later run: the rows are good all the same.
+            with suppress(FileNotFoundError, *footer.DAMAGED):
+                part.failures = footer.decode_failures(
+                    folder.read(f"{FAILED}/{name}.parquet"), part.made.run
+                )
         opened.pop_all()
         return part
     return None
@@ -145,18 +146,18 @@ class ParquetWriter:
         self._spooled = spooled
         dtype = layers[0][1].dtype
         self._schema = arrow.schema(((layer, kind.shape) for layer, kind in layers), dtype)
-        with writing(spooled):
+        with folder.writing(f"{name}.parquet"):
             # Not by its name: so errors are the system's own.
             self._file = spooled.open("wb")
             self._writer = arrow.writer(self._file, self._schema)
 
     def add(self, entries: Sequence[Entry], features: Sequence[Numbers]) -> None:
-        with writing(self._spooled):
+        with self._folder.writing(f"{self._name}.parquet"):
             self._writer.write_table(arrow.table(entries, features, self._schema), len(entries))
 
     def publish(self, made: Made, failures: Sequence[Failure]) -> int:
         file, failed = f"{self._name}.parquet", f"{FAILED}/{self._name}.parquet"
-        with writing(self._spooled):
+        with self._folder.writing(file):
             self._writer.add_key_value_metadata({footer.KEY: made.encode()})
             self._writer.close()
             self._file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from vggfeat import remote
 from vggfeat.errors import VggfeatError, describe_os_error
 
 A = TypeVar("A")
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class RemoteFolder:
@@ -76,7 +79,12 @@ class RemoteFolder:
         file, path = _temporary()
 
         def fetch() -> None:
-            self._files[0].get_file(self._path(name), str(path))
+            try:
+                self._files[0].get_file(self._path(name), str(path))
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise _no_room(error) from error
+                raise
 
         try:
             self._tried(fetch, name, "read")
@@ -91,6 +99,13 @@ class RemoteFolder:
         file, path = _temporary()
         with file:
             yield path
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _no_room(error) from error
 
     def put(self, spooled: Path, name: str) -> None:
         size = os.path.getsize(spooled)
@@ -144,7 +159,11 @@ def _temporary() -> tuple[BinaryIO, Path]:
         named = tempfile.NamedTemporaryFile(prefix="vggfeat-")  # noqa: SIM115
         return cast("BinaryIO", named), Path(named.name)
     except OSError as error:
-        raise VggfeatError(
-            f"the temporary folder {tempfile.gettempdir()} cannot be written: "
-            f"{describe_os_error(error)}; set TMPDIR to one with room"
-        ) from error
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> VggfeatError:
+    return VggfeatError(
+        f"the temporary folder {tempfile.gettempdir()} cannot be written: "
+        f"{describe_os_error(error)}; set TMPDIR to one with room"
+    )

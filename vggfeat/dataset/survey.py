@@ -124,7 +124,7 @@ class Survey:
         found = self._made(part.name)
         if found is None:
             check_part(self._folder, self._job.form, part.number)
-            self._note(f"{self._folder.shown}{part.name}: is damaged, and computed anew")
+            self._note(f"{self._folder.shown}{part.name}: is not whole, and made anew")
             return Looked(part, None)
         made, made_ns = found
         if not self._is_done(part, made):

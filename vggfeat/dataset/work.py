@@ -15,6 +15,7 @@ from vggfeat.dataset.folder import Folder
 from vggfeat.dataset.forms import GROUP_BYTES, PartForm, PartWriter
 from vggfeat.dataset.job import Job
 from vggfeat.dataset.part import SHOWN, Made, Part, Record
+from vggfeat.hidden import Hidden
 from vggfeat.outcome import Failure, Numbers, Outcome
 from vggfeat.plan import refused
 from vggfeat.sinks.index import Entry
@@ -32,6 +33,7 @@ class PartWork:
 
     Args:
         unseal: called before it is replaced.
+        hidden: what cannot be read, of the parts so far.
 
     Attributes:
         around: what is known of its images.
@@ -46,6 +48,7 @@ class PartWork:
         form: PartForm,
         earlier: Earlier,
         unseal: Callable[[], None],
+        hidden: Hidden,
     ) -> None:
         self.listed = False
         self._part = part
@@ -53,6 +56,7 @@ class PartWork:
         self._folder = folder
         self._form = form
         self._unseal = unseal
+        self._hidden = hidden
         self._opened = ExitStack()
         self.around = self._opened.enter_context(earlier.around(part.number))
         self._places: deque[_Place] = deque()
@@ -76,6 +80,7 @@ class PartWork:
             raise refused(found)
         self._images += 1
         self._names.add(image.name)
+        self._hidden.look(image, self._names)
         self._places.append(found)
         self._waiting += found is None
         self._advance()
@@ -105,10 +110,11 @@ class PartWork:
                 f"{self._rows} rows and {len(self._failures)} failures of {self._images} images"
             )
         own, part = self.around.own, self._part
-        lost = {entry.name for entry in own.entries} - self._names if own else set()
         if own is not None and not self._job.fresh:
             had = {entry.name for entry in own.entries}
+            lost = had - self._names
             check_reachable(lost | {it.name for it in self._failed_now if it.name in had})
+            self._hidden.check(lost)
         failed, passing = len(self._failures), sum(it.stamp is None for it in self._failures)
         made = Made(
             self._job.settings, self._job.run, part.unit.name, part.digest, part.began_ns,
@@ -196,6 +202,7 @@ class PartWork:
             and self._writer is None
             and self._same == len(own.entries)
             and self._failures == own.failures
+            and len(self._failures) == own.made.failed
             and own.made.digest == self._part.digest
             and (not self._failures or self._job.failures_count(own.made))
         )
