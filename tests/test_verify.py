@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,29 @@ def test_whatever_byte_of_the_numbers_is_damaged_it_is_found(output: str) -> Non
         assert damage.endswith("has not the checksum that is listed")
         overwrite(output, place, whole[place : place + 1])
     assert damages(output) == []
+
+
+@pytest.mark.parametrize("form", sinks.FORMS)
+def test_whatever_byte_is_damaged_no_other_numbers_are_read(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "_PATIENCE", 0)
+    monkeypatch.setattr(published, "_LOOK_AGAIN", 0)
+    run(output=(output := f"f.{form}"))
+    whole = Path(output).read_bytes()
+    rows = None if form == "csv" else np.array(load_features(output).vectors)
+    header = max(whole.find(b"{'descr'"), 0)  # of an .npy
+    for at in (*range(header, header + 62, 3), *range(5, len(whole), len(whole) // 20)):
+        overwrite(output, at, bytes([whole[at] ^ 0x04]))
+        try:
+            found = verify(output).damages
+        except VggfeatError as error:
+            found = [str(error)]
+        if rows is not None:
+            with suppress(VggfeatError):
+                read = np.asarray(load_features(output).vectors)
+                assert found or read.tobytes() == rows.tobytes(), at
+        overwrite(output, at, whole[at : at + 1])
 
 
 @pytest.mark.parametrize("form", ["safetensors", *sinks.CONTAINERS])

@@ -14,7 +14,7 @@ from vggfeat.errors import VggfeatError, describe_os_error
 from vggfeat.preprocess import Preprocessing
 from vggfeat.recipe import Recipe
 from vggfeat.sinks.index import Entry, beside
-from vggfeat.sinks.published import Published, TornError, open_generation, output_of
+from vggfeat.sinks.published import Published, TornError, about_at, open_generation, output_of
 from vggfeat.sinks.rows import checksum
 from vggfeat.sinks.vectors import vectors_of
 
@@ -91,6 +91,12 @@ def local_file(path: str | os.PathLike[str]) -> Path:
             f"{path}: is a folder: put its parts into one file, `vggfeat merge {path} -o feats.npy`"
         )
     return Path(os.path.realpath(path))
+
+
+def is_output(path: str | os.PathLike[str]) -> bool:
+    """Whether `extract` wrote a file, as far as what stands beside it tells."""
+    output = output_of(Path(os.path.realpath(path)))
+    return about_at(beside(output).about) is not None
 
 
 def recipe_of(about: dict[str, Any], layer: int = 0) -> Recipe:

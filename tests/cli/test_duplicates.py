@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import click
@@ -164,3 +165,13 @@ def test_features_that_are_missing_are_named_in_one_line() -> None:
     done = vggfeat("duplicates", "none.npy", code=1)
     assert done.stdout == b""
     assert done.stderr == b"vggfeat: none.npy: no such file\n"
+
+
+def test_nothing_in_an_archive_or_at_an_address_may_go(folder: Path) -> None:
+    with zipfile.ZipFile("copies.zip", "w") as archive:
+        archive.write("imgs/1.png")
+    names = ["copies.zip", "imgs", f"file://{folder}/imgs/2.png"]
+    extract(names, "all.npy", weights=networks.weights(), layer="pool5")
+    done = run("duplicates", "all.npy", "--threshold", "1", "--format", "paths")
+    assert done.stdout == b""
+    assert "are in an archive or at an address, or not at their path any more" in done.stderr

@@ -120,6 +120,14 @@ def test_pictures_and_their_features_give_the_same(
     assert sum(row["label"] in row["path"] for row in of_features) >= 14
 
 
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+def test_features_may_be_of_any_form(run: Run, folder: Path, narrow_file: Path, form: str) -> None:
+    extract("imgs", f"{form}.{form}", weights=narrow_file)
+    assert run("predict", "flowers.head", "feats.npy", "-o", "a.csv")[0] == 0
+    assert run("predict", "flowers.head", f"{form}.{form}", "-o", "b.csv") == (0, "", [])
+    assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
+
+
 def test_the_weights_are_found_in_the_store(run: Run, narrow_in_store: str) -> None:
     assert run("predict", "flowers.head", "imgs/roses/0.png")[0] == 0
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,3 +188,23 @@ def test_a_reader_that_leaves_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == -13
+
+
+def test_pictures_in_archives_and_at_addresses_are_found_by_their_names(
+    folder: Path, narrow_file: Path
+) -> None:
+    with zipfile.ZipFile("imgs.zip", "w") as archive:
+        for number in range(3):
+            archive.write(f"imgs/{number}.png", f"{number}.png")
+    address = f"file://{folder}/imgs/3.png"
+    extract(["imgs.zip", address], "there.npy", weights=networks.weights(), layer="pool5")
+    done = run("similar", "there.npy", "imgs.zip/1.png", address, "imgs/2.png", "-k", "1")
+    _, paths = load_features("there.npy")
+    assert [row["query"] for row in rows(done.stdout)] == ["imgs.zip/1.png", address, "imgs/2.png"]
+    assert rows(done.stdout)[2]["path"] == "imgs.zip/2.png" == paths[2]  # a copy of it
+    new = run(
+        "similar", "feats.npy", "imgs.zip/1.png", "imgs.zip", "imgs.zip/9.png", "-k", "1", code=3
+    )
+    assert [row["path"] for row in rows(new.stdout)] == ["imgs/1.png"]
+    assert "imgs.zip: is an archive: name pictures in it" in new.stderr
+    assert "imgs.zip/9.png: " in new.stderr

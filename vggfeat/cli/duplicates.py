@@ -65,7 +65,8 @@ def duplicates(
     it are that similar to the first. A picture that is so to several firsts is with the earliest.
 
     Paths are as extract was given them: relative ones begin where it ran. --format paths lists no
-    file that is missing, has changed since, or is the first one's own by another name.
+    file that is missing, has changed since, or is the first one's own by another name, and nothing
+    in archives and at addresses.
     """
     if null and form != PATHS:
         raise click.UsageError("-0 is about --format paths: add it")
@@ -95,8 +96,9 @@ def duplicates(
                 pictures.add(_pictures(records))
     if spare.withheld:
         console.note(
-            f"pictures not listed: {spare.withheld:,}; they, or the first of their group, are not "
-            "at their path any more, or have changed (paths are relative to where extract ran)"
+            f"pictures not listed: {spare.withheld:,}; they, or the first of their group, are in "
+            "an archive or at an address, or not at their path any more, or have changed (paths "
+            "are relative to where extract ran)"
         )
 
 

@@ -67,10 +67,10 @@ def similar(
     """Find the pictures that are most similar to others.
 
     They are looked for in FEATURES, a file of extract's, for each PICTURE: a file, those of a
-    folder, or - for a list of paths on stdin. Similarity is the cosine of the vectors: 1 for equal
-    ones. A PICTURE that has a row in FEATURES needs no weights, and is not listed among its own
-    neighbours. Any other is computed as FEATURES was, by the same weights. Paths are as extract was
-    given them: relative ones begin where it ran.
+    folder, an address, or - for a list of these on stdin. Similarity is the cosine of the vectors:
+    1 for equal ones. A PICTURE that has a row in FEATURES needs no weights, and is not listed among
+    its own neighbours. Any other is computed as FEATURES was, by the same weights. Paths are as
+    extract was given them: relative ones begin where it ran.
     """
     if null and STDIN not in queries and form != "paths":
         raise click.UsageError("-0 is about a list on stdin, or --format paths: give one of them")

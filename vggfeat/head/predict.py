@@ -14,7 +14,7 @@ from vggfeat.each import each
 from vggfeat.errors import UsageError
 from vggfeat.extraction import no_images
 from vggfeat.extractor import Extractor
-from vggfeat.features import open_features
+from vggfeat.features import is_output, open_features
 from vggfeat.head.evaluate import probabilities
 from vggfeat.head.file import Head
 from vggfeat.outcome import Failure
@@ -23,7 +23,7 @@ from vggfeat.watcher import Watcher
 from vggfeat.weights import Weights
 from vggfeat.weights.made_by import made_by
 
-_FEATURES = ".npy"
+_FEATURES = (".npy", ".npz", ".h5", ".safetensors")
 
 
 class Prediction(NamedTuple):
@@ -62,8 +62,8 @@ def predict(
 
     Args:
         head: what to apply.
-        inputs: one file of features (`.npy`), or pictures: files, folders, and `-` for a list of
-            paths on stdin.
+        inputs: one file of features, as `extract` wrote it (`.npy`, `.parquet` ...), or pictures:
+            files, folders, and `-` for a list of paths on stdin.
         weights: for pictures: those that the head's features were made by; None to look for
             them in the store.
         nul_separated: paths on stdin end in NUL, not in a newline.
@@ -73,11 +73,17 @@ def predict(
         VggfeatError: something cannot be read, or is not what the head was fitted on. A picture
             that cannot be read is a failure in its place.
     """
-    if not any(Path(name).suffix == _FEATURES for name in inputs):
+    if not any(map(_are_features, inputs)):
         return _of_pictures(head, inputs, weights, nul_separated, watcher or Watcher())
     if len(inputs) > 1:
         raise UsageError("features are taken one file at a time, and not together with pictures")
     return _of_features(head, inputs[0])
+
+
+def _are_features(name: str) -> bool:
+    """By the suffix; a table of Parquet holds pictures if `extract` has not written it."""
+    suffix = Path(name).suffix
+    return suffix in _FEATURES or (suffix == ".parquet" and is_output(name))
 
 
 def _of_features(head: Head, name: str) -> Predictions:

@@ -6,19 +6,22 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vggfeat.address import is_address
 from vggfeat.each import Vector, each
 from vggfeat.errors import ImageError, describe_os_error
 from vggfeat.extractor import Extractor
 from vggfeat.outcome import Failure
 from vggfeat.search.gallery import Gallery
-from vggfeat.sources import STDIN, ImageRef
-from vggfeat.sources.files import Skipped, expand
+from vggfeat.sources import STDIN, ImageRef, ref
+from vggfeat.sources.base import Failing
+from vggfeat.sources.files import LocalFile, Skipped, missing
 from vggfeat.sources.lists import paths_in
+from vggfeat.sources.named import found_on_list, is_archive
 from vggfeat.watcher import Watcher
 from vggfeat.weights import Weights
 from vggfeat.weights.made_by import made_by
@@ -27,14 +30,25 @@ WeightsLike: TypeAlias = "str | os.PathLike[str] | Weights | None"
 
 
 def pictures(names: Sequence[str], *, nul_separated: bool = False) -> Iterator[ImageRef]:
-    """What files, folders, and `-` for a list of paths on stdin stand for.
+    """What files, folders, addresses, and `-` for a list of those on stdin stand for.
 
-    A path where nothing is, is a picture too: there may be a row of it.
+    A path where nothing is, is a picture too: there may be a row of it. So is one in an archive.
     """
     for name in names:
         paths = [name] if name != STDIN else paths_in(sys.stdin.buffer, _end(nul_separated))
         for path in paths:
-            yield from expand(path, Skipped())
+            yield from _images_at(path)
+
+
+def _images_at(path: str) -> Iterator[ImageRef]:
+    if not is_address(path) and missing(path):
+        yield ref(path) or LocalFile(path)
+        return
+    for found in found_on_list(path, Skipped()):
+        if is_archive(found):
+            yield Failing(found.name, "is an archive: name pictures in it, ARCHIVE/NAME")
+        else:
+            yield cast("ImageRef", found)
 
 
 def _end(nul_separated: bool) -> bytes:

@@ -112,4 +112,7 @@ def _folder(protocol: str, path: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return folder.resolve()
     except OSError as error:
-        raise VggfeatError(f"{folder}: cannot be made: {describe_os_error(error)}") from error
+        raise VggfeatError(
+            f"{folder}: cannot be made: {describe_os_error(error)}: outputs at addresses are made "
+            "in a cache folder first, so set XDG_CACHE_HOME or HOME to one that can be written"
+        ) from error

@@ -76,8 +76,7 @@ def _text_header(rows: int, text: np.dtype[np.str_]) -> bytes:
 
 def keys(file: BinaryIO, kind: RowType) -> Iterator[str]:
     with _told(), zipfile.ZipFile(file) as archive, archive.open(f"{_PATH}.npy") as member:
-        npy_format.read_magic(member)
-        (rows,), _, text = npy_format.read_array_header_1_0(member)
+        (rows,), text = npy.read_header(member)
         for first in range(0, rows, _NAMES):
             data = member.read(min(_NAMES, rows - first) * text.itemsize)
             yield from np.frombuffer(data, text).tolist()

@@ -82,9 +82,11 @@ class RowGroups:
         return found
 
     def _group(self, number: int) -> Numbers:
-        """`[n, numbers of a row]`"""
+        """`[n, numbers of a row]`. Raises ValueError where it is damaged."""
         with _told():
             columns = self._file.read_row_group(number, columns=[self._kind.name])
+        if len(columns) != self.begins[number + 1] - self.begins[number]:
+            raise ValueError(f"group {number} has not the rows that it tells")
         return arrow.numbers(columns.column(0).combine_chunks())
 
 
