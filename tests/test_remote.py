@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -131,7 +133,15 @@ def test_what_lasts(error: Exception) -> None:
         (FileNotFoundError("bucket/a.jpg"), "not found"),
         (PermissionError("Forbidden"), "access denied"),
         (PermissionError("The key is not known."), "access denied: The key is not known."),
-        (botocore.exceptions.NoCredentialsError(), "Unable to locate credentials"),
+        (
+            botocore.exceptions.NoCredentialsError(),
+            "no credentials were found: give them as AWS's own tools take them (AWS_PROFILE, for "
+            "example), or set FSSPEC_S3_ANON=true where everybody may read",
+        ),
+        (OSError("[Errno -2] Name or service not known"), "no such host, or no network"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), "connection refused"),
+        (caused(FileNotFoundError("a"), TimeoutError()), "no answer in time"),
+        (caused(FileNotFoundError("a"), KeyError("a")), "not found"),
         (TimeoutError(), "no answer in time"),
         (socket.gaierror(socket.EAI_NONAME, "x"), "no such host, or no network"),
         (OSError(errno.EBUSY, "Please reduce your rate."), "Please reduce your rate."),
@@ -198,6 +208,41 @@ def test_what_lasts_is_not_tried_again(no_waits: list[float]) -> None:
 def test_an_unknown_protocol_is_told() -> None:
     with pytest.raises(VggfeatError, match="^foo://a: no protocol foo:// is known$"):
         remote.filesystem("foo://a")
+
+
+def test_addresses_within_others_are_refused() -> None:
+    with pytest.raises(VggfeatError, match="^zip://a.jpg::/x.zip: addresses within others"):
+        remote.filesystem("zip://a.jpg::/x.zip")
+
+
+def test_protocols_are_known_in_any_case() -> None:
+    fsspec.filesystem("memory").pipe("/case.jpg", b"abc")
+    files, path = remote.filesystem("MEMORY://case.jpg")
+    assert files.cat_file(path) == b"abc"
+
+
+@pytest.mark.parametrize(("environment", "tries"), [({}, 0), ({"AWS_MAX_ATTEMPTS": "4"}, None)])
+def test_tries_are_not_multiplied_by_those_of_botocore(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], tries: int | None
+) -> None:
+    pytest.importorskip("s3fs")
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    remote.forget()
+    files, _ = remote.filesystem("s3://bucket/a.jpg")
+    remote.forget()
+
+    assert files.config_kwargs.get("retries", {}).get("max_attempts") == tries
+
+
+def test_libraries_print_nothing_of_their_own() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", "import logging, vggfeat.remote\n"
+         "logging.getLogger('gcsfs').exception('a traceback')"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert said.stderr == b""
 
 
 def test_a_missing_package_is_told_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,7 +45,14 @@ _PACKAGES = {
     "https": ("aiohttp", "http"),
 }
 
+# What stands for "in what is at the address behind it": `zip://a.jpg::s3://bucket/x.zip`.
+_WITHIN = re.compile(r"[a-z0-9+.-]+://.*::([a-z0-9+.-]+://|/)", re.IGNORECASE)
+
 _log = logging.getLogger(__name__)
+
+# What they say of their own accord is said by us, in one line.
+for _name in ("asyncio", "azure", "botocore", "fsspec", "gcsfs", "huggingface_hub", "s3fs"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 def filesystem(address: str) -> tuple[AbstractFileSystem, str]:
@@ -56,7 +64,11 @@ def filesystem(address: str) -> tuple[AbstractFileSystem, str]:
         VggfeatError: the protocol is not known, its package not installed, or the configuration
             does not serve it.
     """
-    protocol = address.split("://", 1)[0].lower()
+    protocol, _, rest = address.partition("://")
+    protocol = protocol.lower()
+    address = f"{protocol}://{rest}"
+    if _WITHIN.match(address) and "::" not in protocol:
+        raise VggfeatError(f"{shown(address)}: addresses within others are not read: name the last")
     try:
         if "::" in protocol:
             from fsspec.core import url_to_fs
@@ -98,7 +110,18 @@ def _filesystem(
         }
         # Else lengths would be those of what a server has compressed.
         chosen["headers"] = {"Accept-Encoding": "identity"}
+    if protocol in ("s3", "s3a") and not _chooses_tries(conf):
+        # It would ask five times for each of the five times that s3fs does, and we do.
+        chosen["config_kwargs"] = {"retries": {"max_attempts": 0}}
     return get_filesystem_class(protocol)(**(chosen | dict(options)))
+
+
+def _chooses_tries(conf: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the user says how often botocore asks."""
+    names = ("AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE")
+    return any(name in os.environ for name in names) or any(
+        "config_kwargs" in conf.get(protocol, {}) for protocol in ("s3", "s3a")
+    )
 
 
 def _forget_threads() -> None:

@@ -36,6 +36,7 @@ _NO_SUCH_HOST = {
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_FAIL")
     if hasattr(socket, name)
 }
+_NO_HOST_IN_TEXT = re.compile("Name or service not known|nodename nor servname provided")
 
 
 class ShortBodyError(OSError):
@@ -47,6 +48,8 @@ class ShortBodyError(OSError):
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same may do in a while: no answer, a broken one, or the word to come again."""
+    if _is_garbled(error):
+        return True
     for link in _chain(error):
         if (status := _status(link)) is not None:
             return status in _PASSING_STATUS
@@ -60,10 +63,19 @@ def is_transient(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """The reason in words, without passwords and signatures."""
+    if _is_garbled(error):
+        return "its answer broke off, or is garbled"
     links = list(_chain(error))
     status = next((found for link in links if (found := _status(link)) is not None), None)
+    # fsspec's http takes whatever goes wrong for a file that is not there.
+    error = _undisguised(error) if status is None else error
     types = {base.__name__ for base in type(error).__mro__}
-    if any(map(_no_such_host, links)):
+    if "NoCredentialsError" in types:  # botocore
+        reason = (
+            "no credentials were found: give them as AWS's own tools take them (AWS_PROFILE, for "
+            "example), or set FSSPEC_S3_ANON=true where everybody may read"
+        )
+    elif any(map(_no_such_host, links)):
         reason = "no such host, or no network"
     elif status == 404 or (status is None and "FileNotFoundError" in types):
         reason = "not found"
@@ -71,6 +83,8 @@ def describe(error: BaseException) -> str:
         reason = _with_words("access denied", error)
     elif status is not None:
         reason = _with_words(f"the server answers {status}", error)
+    elif "TooManyRedirects" in types:
+        reason = "redirected again and again"
     elif types & {"TimeoutError", "Timeout"}:
         reason = "no answer in time"
     else:
@@ -88,6 +102,21 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
+def _is_garbled(error: BaseException) -> bool:
+    """Whether aiohttp could make nothing of an answer, for which it has a status of its own."""
+    return any(
+        base.__name__ == "HttpProcessingError"
+        for link in _chain(error)
+        for base in type(link).__mro__
+    )
+
+
+def _undisguised(error: BaseException) -> BaseException:
+    cause = error.__cause__
+    of_client = {"ClientError", *_PASSING_TYPES} & {base.__name__ for base in type(cause).__mro__}
+    return cause if cause and of_client and isinstance(error, FileNotFoundError) else error
+
+
 def _status(error: BaseException) -> int | None:
     """What a server has answered, where the error tells it: each package has its own place."""
     response = getattr(error, "response", None)
@@ -103,7 +132,9 @@ def _status(error: BaseException) -> int | None:
 
 def _no_such_host(error: BaseException) -> bool:
     inner = getattr(error, "os_error", error)  # aiohttp
-    return isinstance(inner, socket.gaierror) and inner.errno in _NO_SUCH_HOST
+    if isinstance(inner, socket.gaierror):
+        return inner.errno in _NO_SUCH_HOST
+    return bool(_NO_HOST_IN_TEXT.search(" ".join(map(str, error.args))))  # httpx
 
 
 def _with_words(reason: str, error: BaseException) -> str:
@@ -118,6 +149,8 @@ def _with_words(reason: str, error: BaseException) -> str:
 
 def _words(error: BaseException) -> str:
     """The first line of what an error says."""
+    if getattr(getattr(error, "os_error", error), "errno", None) == errno.ECONNREFUSED:
+        return "connection refused"
     said = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
     said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")

@@ -228,6 +228,24 @@ def test_a_tar_without_its_mark_at_the_end_was_cut_off(tmp_path: Path) -> None:
     assert [item.reason for item in read(archive)] == ["", "", "the archive ends early"]
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_tars_that_were_joined_are_read_to_the_last(tmp_path: Path, suffix: str) -> None:
+    archive = tmp_path / f"x.tar{suffix}"
+    parts = [tar(MEMBERS[:3]), tar([]), tar(MEMBERS[3:]), tar([("last.jpg", b"x" * 9000)])]
+    archive.write_bytes(b"".join(map(COMPRESSIONS[suffix], parts)))
+
+    expected = [data for _, data in MEMBERS] + [b"x" * 9000]
+    assert [data for _, data in whole(archive)] == expected
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_what_is_behind_a_tar_and_is_none_does_not_count(tmp_path: Path, suffix: str) -> None:
+    archive = tmp_path / f"x.tar{suffix}"
+    archive.write_bytes(COMPRESSIONS[suffix](tar(MEMBERS) + b"garbage" * 1000))
+
+    assert [data for _, data in whole(archive)] == [data for _, data in MEMBERS]
+
+
 def test_a_tar_with_a_damaged_header_is_read_up_to_it(tmp_path: Path) -> None:
     data = bytearray(tar([("a.jpg", b"a"), ("b.jpg", b"b")]))
     data[1024:1100] = b"?" * 76
@@ -259,6 +277,29 @@ def test_an_empty_archive_has_no_images(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(zipped([]))
 
     assert read(tmp_path / "x.tar", tmp_path / "x.zip") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "system", "found"),
+    [
+        ("\N{GREEK SMALL LETTER ALPHA}".encode(), 3, "\N{GREEK SMALL LETTER ALPHA}"),
+        (b"\xe9", 3, "\udce9"),  # as in a folder
+        (b"\x82", 0, "\N{LATIN SMALL LETTER E WITH ACUTE}"),  # of DOS
+    ],
+)
+def test_names_in_a_zip_that_are_not_said_to_be_utf_8(
+    tmp_path: Path, name: bytes, system: int, found: str
+) -> None:
+    placeholder = "x" * len(name)
+    info = zipfile.ZipInfo(f"{placeholder}.jpg")
+    info.create_system = system
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(info, b"data")
+    path = tmp_path / "x.zip"
+    path.write_bytes(out.getvalue().replace(placeholder.encode(), name))
+
+    assert whole(path) == [(f"{path}/{found}.jpg", b"data")]
 
 
 def test_a_damaged_member_of_a_zip_fails_alone(tmp_path: Path) -> None:

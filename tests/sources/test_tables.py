@@ -156,7 +156,6 @@ def test_hugging_faces_metadata_decides(tmp_path: Path) -> None:
         {"image": [b"1"], "img": [b"2"]},
         {"path": ["1"], "url": ["2"]},
         {"caption": ["1"], "text": ["2"]},
-        {"n": [1]},
     ],
 )
 def test_where_it_is_not_clear_the_columns_are_told(tmp_path: Path, columns: Any) -> None:
@@ -172,6 +171,13 @@ def test_where_it_is_not_clear_the_columns_are_told(tmp_path: Path, columns: Any
     )
     with pytest.raises(UsageError):
         list(open_units([f"{tmp_path}/t.parquet"], 9).units)
+
+
+def test_a_table_without_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_bytes(parquet(pa.table({"n": [1]})))
+
+    with pytest.raises(UsageError, match=r"no column holds images.*; there are: n \(int64\)$"):
+        list(open_inputs([f"{tmp_path}/t.parquet"]))
 
 
 def test_the_user_can_say_which(tmp_path: Path) -> None:
@@ -261,6 +267,14 @@ def test_what_is_no_table_is_one_failure(tmp_path: Path, content: bytes) -> None
     assert failure.reason
     assert "\n" not in failure.reason
     assert [unit.name for unit in open_units([str(place)], 9).units] == [str(place)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 a photograph" * 9, b"a,b\n1,2\n"])
+def test_what_is_no_table_is_told_in_words(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.parquet").write_bytes(content)
+
+    (failure,) = read(tmp_path / "x.parquet")
+    assert failure.reason == "it is neither Parquet nor Arrow, or damaged"
 
 
 def test_a_damaged_page_ends_a_table(tmp_path: Path) -> None:

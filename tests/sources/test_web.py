@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -111,6 +112,37 @@ def test_a_tar_is_read_as_it_comes_and_goes_on_where_it_broke_off(
     web.cut["/x.tar"] = 2
 
     assert [data for _, data in whole(f"{web.address}/x.tar?v=2")] == [d for _, d in MEMBERS]
+
+
+def test_a_tar_that_became_shorter_where_it_broke_off_has_changed(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vggfeat.sources.stream._BLOCK", 1 << 12)
+    web.ranges = web.tags = False
+    web.files["/x.tar"] = tar([(f"{n}.jpg", b"%d" % n * 3000) for n in range(6)])
+    web.cut["/x.tar"] = 1
+    images = iter(open_inputs([f"{web.address}/x.tar"]))
+    next(images)
+    web.files["/x.tar"] = web.files["/x.tar"][:600]
+
+    *_, last = images
+    with pytest.raises(TransientImageError):
+        last.read()
+
+
+def test_an_answer_of_another_length_is_garbled(web: Web) -> None:
+    web.files["/a.jpg"] = b"abcd"
+    web.cut["/a.jpg"] = 99
+
+    assert read(f"{web.address}/a.jpg")[0].reason == "its answer broke off, or is garbled"
+
+
+def test_nobody_there_is_not_called_not_found() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/a.jpg"
+
+    assert read(address)[0].reason == "connection refused"
 
 
 def test_a_zip_needs_ranges(web: Web) -> None:

@@ -56,6 +56,11 @@ def column_of(schema: pa.Schema, asked: str | None, name: str) -> int:
                 return some[0]
         if places:
             break
+    else:
+        raise UsageError(
+            f"{name}: no column holds images' bytes, or their paths or addresses; there are: "
+            f"{_listed(schema)}"
+        )
     raise UsageError(
         f"{name}: it is not clear which column holds the images; say --column NAME, of: "
         f"{_listed(schema)}"

@@ -26,6 +26,7 @@ class Forward:
         self._file = file
         self._at = 0
         self.last = b""
+        self._given_back = b""
 
     def tell(self) -> int:
         return self._at
@@ -45,11 +46,21 @@ class Forward:
     def take(self, size: int) -> bytes:
         """So many bytes, or less where it ends."""
         pieces = []
+        if self._given_back and size:
+            piece, self._given_back = self._given_back[:size], self._given_back[size:]
+            pieces.append(piece)
+            size -= len(piece)
+            self._at += len(piece)
         while size and (piece := self._file.read(size)):
             pieces.append(piece)
             size -= len(piece)
             self._at += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def give_back(self, taken: bytes) -> None:
+        """Let what was taken last be there to be taken."""
+        self._given_back = taken + self._given_back
+        self._at -= len(taken)
 
 
 class Seeking(Forward):
@@ -57,6 +68,9 @@ class Seeking(Forward):
 
     def seek(self, to: int) -> None:
         self._at = self._file.seek(to)
+
+    def give_back(self, taken: bytes) -> None:
+        self.seek(self._at - len(taken))
 
 
 def ahead(read: Callable[[], bytes]) -> Generator[bytes, None, None]:

@@ -35,6 +35,8 @@ def is_folder(address: str) -> bool:
         VggfeatError: nothing is there, or it cannot be seen.
     """
     files, path = filesystem(address)
+    if not path.strip("/") and "s3" in files.protocol:
+        raise UsageError(f"{shown(address)}: name a bucket")
     found: dict[str, Any] = _told(address, lambda: files.info(path))
     return found.get("type") == "directory"
 

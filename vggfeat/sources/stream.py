@@ -99,9 +99,7 @@ class _OneByOne:
             if self._opened is None:
                 files, path = filesystem(self._address)
                 self._opened = files.open(path, "rb", block_size=0)
-                skipped = 0
-                while skipped < self._at:
-                    skipped += len(self._opened.read(min(self._at - skipped, _BLOCK)) or b"")
+                self._skip_what_came()
             data: bytes = self._opened.read(_BLOCK)
             size = self.remote.size
             if not data and size is not None and self._at < size:
@@ -110,6 +108,14 @@ class _OneByOne:
             self._opened = None
             raise
         return data
+
+    def _skip_what_came(self) -> None:
+        skipped = 0
+        while skipped < self._at:
+            piece = self._opened.read(min(self._at - skipped, _BLOCK))
+            if not piece:
+                raise TransientImageError(CHANGED)  # into something shorter
+            skipped += len(piece)
 
 
 class _LocalFile:

@@ -59,9 +59,21 @@ def open_table(address: str) -> Iterator[Opened]:
     elif beginning.startswith(b"FEA1"):
         raise ImageError("this is Feather's first version: write it anew with a later one")
     else:
-        yield Opened(_ArrowStream(ranges), ranges.stamp)
+        yield Opened(_stream(ranges), ranges.stamp)
     if stamp_of_archive(address) != ranges.stamp:
         raise TransientImageError(CHANGED)
+
+
+def _stream(ranges: Ranges) -> _ArrowStream:
+    """The form that nothing tells by its first bytes. Raises ImageError: it is none."""
+    import pyarrow as pa
+
+    try:
+        return _ArrowStream(ranges)
+    except (pa.ArrowInvalid, OSError) as error:
+        if getattr(error, "errno", None):
+            raise
+        raise ImageError("it is neither Parquet nor Arrow, or damaged") from error
 
 
 class _Parquet:

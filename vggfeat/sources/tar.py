@@ -26,6 +26,7 @@ from vggfeat.sources.kinds import is_image_within
 from vggfeat.sources.members import stamp_of_archive, stamp_within
 from vggfeat.sources.skipped import Skipped
 from vggfeat.sources.stream import LONGEST_MAGIC, is_compressed, streamed
+from vggfeat.sources.tar_headers import members
 
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
 _ENDS_EARLY = "the archive ends early"
@@ -111,7 +112,7 @@ def _lazily(archive: str, skipped: Skipped) -> Iterator[ImageRef]:
         info = os.fstat(file.fileno())
         at = Stamp(info.st_size, info.st_mtime_ns)
         targets: dict[str, tarfile.TarInfo] | None = None
-        for number, member in enumerate(_members(Seeking(file))):
+        for number, member in enumerate(members(Seeking(file))):
             content = member
             if member.islnk():
                 # Few archives have any: those are gone through once more.
@@ -127,14 +128,14 @@ def _lazily(archive: str, skipped: Skipped) -> Iterator[ImageRef]:
 
 def _regular(archive: str) -> dict[str, tarfile.TarInfo]:
     with open(archive, "rb") as file:
-        return {member.name: member for member in _members(Seeking(file)) if member.isreg()}
+        return {member.name: member for member in members(Seeking(file)) if member.isreg()}
 
 
 def _streaming(archive: str, skipped: Skipped) -> Iterator[ImageRef]:
     """The images of any archive, each with its bytes."""
     name = shown(archive)
     with streamed(archive) as (file, at):
-        for number, member in enumerate(_members(file)):
+        for number, member in enumerate(members(file)):
             if not _is_image(member, skipped):
                 continue
             within, size = f"{name}/{member.name}", member.size
@@ -144,23 +145,6 @@ def _streaming(archive: str, skipped: Skipped) -> Iterator[ImageRef]:
             leave = waiting.room_for(size)
             data = _joined(file, size, _pieces(member))
             yield Held(within, data, stamp_within(at, size, number), leave)
-
-
-def _members(file: Forward) -> Iterator[tarfile.TarInfo]:
-    """The headers of a tar archive, in order.
-
-    Raises:
-        tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError: it is damaged, or it has
-            not the mark that ends a tar.
-    """
-    tar = tarfile.TarFile(fileobj=file, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
-    while member := tar.next():
-        yield member
-        tar.members.clear()  # type: ignore[attr-defined]  # else it would keep them all
-    if len(file.last) < tarfile.BLOCKSIZE:
-        raise EOFError
-    if any(file.last):
-        raise tarfile.ReadError("what should be a header is none")
 
 
 def _is_image(member: tarfile.TarInfo, skipped: Skipped) -> bool:

@@ -24,6 +24,8 @@ from vggfeat.sources.skipped import Skipped
 _HEADER = struct.Struct("<4s22xHH")
 _SIGNATURE = b"PK\x03\x04"
 _ENCRYPTED = 0x1
+_SAID_TO_BE_UTF_8 = 0x800
+_UNIX = 3
 # The header before a member may say more than the directory: of times and owners.
 _SLACK = 256
 
@@ -137,6 +139,24 @@ class ZipMember(NamedTuple):
             raise ImageError(f"damaged: {error}") from error
 
 
+def _name(info: zipfile.ZipInfo) -> str:
+    """The name of a member. Tools on Unix often write UTF-8 and do not say so.
+
+    The format has them be of code page 437, if nothing is said, by which zipfile goes.
+    """
+    if info.flag_bits & _SAID_TO_BE_UTF_8 or info.filename.isascii():
+        return info.filename
+    try:
+        raw = info.filename.encode("cp437")
+    except UnicodeEncodeError:  # it has been said in another way
+        return info.filename
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        by_unix = info.create_system == _UNIX
+        return raw.decode(errors="surrogateescape") if by_unix else info.filename
+
+
 def _images(archive: str, skipped: Skipped) -> Iterator[ImageRef]:
     """All images of an archive, in the order of its directory."""
     name = shown(archive)
@@ -155,10 +175,10 @@ def _images(archive: str, skipped: Skipped) -> Iterator[ImageRef]:
         yield Failing(name, f"{damaged}{error}")
         return
     for number, info in enumerate(listed):
-        if info.is_dir() or not is_image_within(info.filename, skipped):
+        if info.is_dir() or not is_image_within(_name(info), skipped):
             continue
         yield ZipMember(
-            f"{name}/{info.filename}", archive, ranges.stamp,
+            f"{name}/{_name(info)}", archive, ranges.stamp,
             stamp_within(ranges.stamp, info.file_size, number), info.file_size,
             info.header_offset, len(info.orig_filename.encode(errors="replace")) + len(info.extra),
             info.compress_size, info.CRC, info.compress_type, info.flag_bits,
