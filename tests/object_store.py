@@ -3,7 +3,7 @@
     from tests.object_store import object_store, store  # noqa: F401  # in a conftest.py
 
     def test_it(store: Store) -> None:
-        bucket = store.bucket()                          # "bucket-1", new and empty
+        bucket = store.bucket()                          # new and empty
         store.put(f"s3://{bucket}/a.jpg", b"...")
         store.fail(2, method="GET", path=r"/a\\.jpg", how=503)     # the next two of those
         store.fail(1, path=r"/a\\.jpg", how="truncate", after=3)   # the fourth from now
@@ -26,6 +26,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from vggfeat import remote
+
+# Of all stores of a process: below they are one.
+_NUMBERS = itertools.count()
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
@@ -92,7 +95,6 @@ class Store:
     requests: list[Request] = field(default_factory=list)
     _faults: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def fail(
         self,
@@ -126,7 +128,7 @@ class Store:
 
     def bucket(self) -> str:
         """A new bucket's name."""
-        name = f"bucket-{os.getpid()}-{next(self._numbers)}"
+        name = f"bucket-{os.getpid()}-{next(_NUMBERS)}"
         _backend().create_bucket(name, "us-east-1")
         return name
 

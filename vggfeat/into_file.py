@@ -86,6 +86,6 @@ def into_file(
         versions = {"vggfeat": made["vggfeat"], **made["versions"]}
         run = Extraction(images, sink, watcher, versions, strict=strict, pace=pace)
         report = run.foresee() if dry_run else run.carry_out(compute, target)
-    files = file_names(Path(output), layers) if target else [sinks.STDOUT]
+    files = file_names(target, layers) if target else [sinks.STDOUT]
     written = map(Written, layers, files, shapes)
     return report._replace(output=output, layers=tuple(written), dtype=made["dtype"])
