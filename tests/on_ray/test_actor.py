@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +14,20 @@ import pytest
 
 from tests.on_ray import runs
 from tests.on_ray.conftest import TwoNodes
+from vggfeat.computation import Computation
 from vggfeat.dataset.part import Part, Record
 from vggfeat.errors import VggfeatError
-from vggfeat.ray import connected
+from vggfeat.ray import attempts, connected
 from vggfeat.ray.actor import ANSWER, PART, Actor, Answer, Task, packed
 from vggfeat.ray.cluster import reduced
-from vggfeat.ray.nodes import needs
+from vggfeat.ray.nodes import Needs, needs
 from vggfeat.weights.formats import canonical
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _cluster(two_nodes: TwoNodes) -> Iterator[None]:
-    with connected(two_nodes.address):
+    with connected(two_nodes.address) as cluster:
+        cluster.connect()
         yield
 
 
@@ -89,6 +92,41 @@ def test_so_is_what_its_node_lacks(images: Path, tmp_path: Path) -> None:
     ((found, _),) = asked(Actor(lacking), part)
     assert isinstance(found, VggfeatError)
     assert "a node of the cluster has numpy" in str(found)
+
+
+def test_so_is_that_the_engine_cannot_be_loaded(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ImportError("libGL.so.1: not there")
+
+    monkeypatch.setattr(Computation, "create", broken)
+    (part,) = runs.parts(images, 100)
+    ((found, _),) = asked(Actor(task(tmp_path / "feats")), part)
+    assert isinstance(found, VggfeatError)
+    assert str(found) == (
+        "a node of the cluster cannot compute: ImportError: libGL.so.1: not there"
+    )
+
+
+def test_an_actor_that_dies_whenever_it_starts_is_given_up(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(_: object) -> None:
+        os._exit(9)
+
+    (part,) = runs.parts(images, 100)
+    fatal = task(tmp_path / "feats")
+    monkeypatch.setattr(Needs, "lacking", dies)
+    for number in range(attempts.MOST):
+        monkeypatch.setattr(attempts, "_THIS_PROCESS", str(number))
+        if (child := os.fork()) == 0:
+            Actor(fatal)
+        os.waitpid(child, 0)
+    monkeypatch.setattr(attempts, "_THIS_PROCESS", "the last")
+    ((found, _),) = asked(Actor(fatal), part)
+    assert isinstance(found, VggfeatError)
+    assert str(found).startswith("4 processes of an actor died while the engine was loaded")
 
 
 def test_the_weights_are_those_of_the_object_store(narrow_file: Path) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.on_ray import runs
 from vggfeat.errors import UsageError, VggfeatError
 from vggfeat.ray import connected
+from vggfeat.watcher import Watcher
 
 
 def refused(address: str) -> str:
-    with pytest.raises(VggfeatError) as caught, connected(address):
-        pass
+    with pytest.raises(VggfeatError) as caught, connected(address) as cluster:
+        cluster.connect()
     return str(caught.value)
 
 
@@ -42,3 +45,13 @@ def test_an_address_has_host_and_port(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setenv("RAY_ADDRESS", "ray://10.0.0.1:10001")
     assert "ray job submit" in refused("auto")
+
+
+def test_where_nothing_is_to_be_computed_no_cluster_is_needed(tmp_path: Path) -> None:
+    computed = runs.computation()
+    job = runs.job(tmp_path / "feats", computed)
+    with connected("127.0.0.1:1") as cluster:
+        assert list(cluster.extract_parts([], job, computed, Watcher())) == []
+        assert cluster.engine("auto", before="ncnn") == "ncnn"
+        with pytest.raises(VggfeatError, match="no Ray cluster answers"):
+            cluster.engine("auto")

@@ -43,6 +43,7 @@ def expected(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(two_nodes: TwoNodes) -> Iterator[Cluster]:
     two_nodes.whole_again()
     with connected(two_nodes.address) as cluster:
+        cluster.connect()
         yield cluster
 
 
@@ -101,7 +102,7 @@ def test_a_part_over_which_every_process_dies_ends_the_run(
     computed = runs.computation()
     job = runs.job(tmp_path / "feats", computed)
     parts = [part_of(number, Files([Deadly(f"{number}.jpg")])) for number in range(1)]
-    with pytest.raises(VggfeatError, match="^part-00000: 1 processes died over it"):
+    with pytest.raises(VggfeatError, match="^1 processes died over part-00000,"):
         list(cluster.extract_parts(parts, job, computed, Watcher()))
 
 

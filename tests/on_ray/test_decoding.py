@@ -38,7 +38,8 @@ class Where(Preprocessing):
 @pytest.fixture(scope="module", autouse=True)
 def _cluster(two_nodes: TwoNodes) -> Iterator[None]:
     two_nodes.whole_again()
-    with connected(two_nodes.address):
+    with connected(two_nodes.address) as cluster:
+        cluster.connect()
         yield
 
 

@@ -29,9 +29,9 @@ def die_decoding(folder: Path, name: str) -> None:
         os._exit(9)
 
 
-def die_trying(folder: Path, number: int, attempt_of: str) -> None:
+def die_trying(folder: Path, name: str, attempt_of: str) -> None:
     attempts._THIS_PROCESS = attempt_of
-    with attempt(folder, "run", number):
+    with attempt(folder, name, "died over it"):
         os._exit(9)
 
 
@@ -57,12 +57,12 @@ def test_what_is_not_decided_stays_suspected(tmp_path: Path) -> None:
 
 def test_a_part_is_given_up_when_process_after_process_has_died(tmp_path: Path) -> None:
     for number in range(attempts.MOST):
-        dies(die_trying, tmp_path, 3, str(number))
-        with attempt(tmp_path, "run", 4):  # others go on
+        dies(die_trying, tmp_path, "run.3", str(number))
+        with attempt(tmp_path, "run.4", ""):  # others go on
             pass
     with (
-        pytest.raises(VggfeatError, match="^part-00003: 4 processes died over it"),
-        attempt(tmp_path, "run", 3),
+        pytest.raises(VggfeatError, match="^4 processes died over it"),
+        attempt(tmp_path, "run.3", "died over it"),
     ):
         pass
 
@@ -70,7 +70,7 @@ def test_a_part_is_given_up_when_process_after_process_has_died(tmp_path: Path) 
 def test_a_call_that_is_only_sent_again_does_not_count(tmp_path: Path) -> None:
     with contextlib.ExitStack() as held:
         for _ in range(attempts.MOST + 2):
-            held.enter_context(attempt(tmp_path, "run", 0))
+            held.enter_context(attempt(tmp_path, "run.0", ""))
     assert not list(tmp_path.iterdir())
 
 

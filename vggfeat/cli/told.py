@@ -58,7 +58,8 @@ def where_listed(report: Report, form: str | None) -> str:
     if report.parts:
         where = "part-*.failed.csv" if form == "npy" else "_failed/"
         return f": see {place(report.output)}{where}"
-    return f": see {place(report.output, beside(Path(report.output)).failed.name)}"
+    failed = beside(Path(place(report.output))).failed.name
+    return f": see {place(report.output, failed)}"
 
 
 def computed(report: Report) -> str:

@@ -18,6 +18,7 @@ from vggfeat.ray import attempts, local
 from vggfeat.ray.decoding import PATIENCE, Decoders
 from vggfeat.ray.line import Line
 from vggfeat.ray.nodes import Needs
+from vggfeat.ray.progress import Telling
 from vggfeat.ray.quiet import package
 from vggfeat.ray.suspected import suspects
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 PART, ANSWER = "part", "answer"  # columns
 Block = dict[str, Any]
+
+_MEMORY = "perhaps the memory of the node does not suffice (--batch-size, --workers)"
+_OVER_START = f"of an actor died while the engine was loaded; {_MEMORY}"
 
 
 class Answer(NamedTuple):
@@ -57,6 +61,7 @@ class Task:
         decoders: tasks that decode for an actor; 0 where it does itself.
         patience: see `Decoders`.
         tries: see `attempts`.
+        tally: the handle of a `Tally` that is told how it goes; None for nobody.
     """
 
     job: Job
@@ -66,6 +71,7 @@ class Task:
     decoders: int
     patience: float = PATIENCE
     tries: int = attempts.MOST
+    tally: Any = None
 
 
 class Actor:
@@ -81,9 +87,13 @@ class Actor:
         self._job, self._tries = task.job, task.tries
         self._hindered: VggfeatError | None = None
         try:
-            self._line = self._started(task)
+            with attempts.attempt(self._folder, f"{self._job.run}.{_own_id()}", _OVER_START):
+                self._line = self._started(task)
         except VggfeatError as error:
             self._hindered = error
+        except Exception as error:  # of libraries, which this node may have otherwise
+            told = f"{type(error).__name__}: {error}"
+            self._hindered = VggfeatError(f"a node of the cluster cannot compute: {told}")
 
     def __call__(self, block: Block) -> Block:
         return answered(block, self._answer)
@@ -92,8 +102,12 @@ class Actor:
         try:
             if self._hindered:
                 raise self._hindered
-            with attempts.attempt(self._folder, self._job.run, part.number, self._tries):
-                found: Record | VggfeatError = self._line(part)
+            name = f"{self._job.run}.{part.number}"
+            died = f"died over {part.name}, or a part beside it; {_MEMORY}"
+            with attempts.attempt(self._folder, name, died, self._tries):
+                record = self._line(part)
+            self._told.part_done(record.images)
+            found: Record | VggfeatError = record
         except VggfeatError as error:
             found = error
         with self._lock:
@@ -122,7 +136,14 @@ class Actor:
             with suspects(folder) as noted:
                 yield from computation.run_on(engine, images, contents, noted, Pace(), elsewhere)
 
-        return Line(lambda parts: compute_parts(parts, job, compute))
+        self._told = told = Telling(task.tally, _own_id())
+        return Line(lambda parts: compute_parts(parts, job, compute, told))
+
+
+def _own_id() -> str:
+    """That of the actor, which the process that takes the place of a dead one has as well."""
+    found: str | None = package().get_runtime_context().get_actor_id()
+    return found or "none"
 
 
 def packed(part: Part) -> bytes:

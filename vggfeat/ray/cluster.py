@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from vggfeat.ray.actor import Task
 from vggfeat.ray.layout import Layout, layout
 from vggfeat.ray.nodes import Needs, lacking, needs
 from vggfeat.ray.pool import answers
+from vggfeat.ray.progress import Progress
 from vggfeat.weights import Weights
 
 if TYPE_CHECKING:
@@ -31,10 +34,22 @@ _PATIENCE = 120.0  # seconds, for all nodes to start a process
 
 
 class Cluster:
-    """A Ray cluster that this process is connected to."""
+    """A Ray cluster, which this process is connected to as soon as something is asked of it.
 
-    def __init__(self, ray: Any) -> None:
-        self._ray = ray
+    Args:
+        connect: gives the module ray, connected. Raises VggfeatError.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+
+    @cached_property
+    def _ray(self) -> Any:
+        return self._connect()
+
+    def connect(self) -> None:
+        """Raises VggfeatError where there is none."""
+        _ = self._ray
 
     @property
     def has_gpus(self) -> bool:
@@ -68,27 +83,29 @@ class Cluster:
             parts: that are not done. They are taken as they are needed, thousands at once.
             job: the output, whose folder is there.
             computation: what to compute, by a certain engine.
-            watcher: told of images as their parts are done.
+            watcher: told of images as they are done, by one thread at a time.
             names: the inputs as the user gave them.
 
         Raises:
             VggfeatError: it could not go on; parts that have a record are whole and stay.
         """
+        rest = iter(parts)
+        if (first := next(rest, None)) is None:
+            return
         room = self._room(computation)
-        with _signed(job.output) as sign:
+        with contextlib.ExitStack() as opened:
+            sign = opened.enter_context(_signed(job.output))
             needed = needs(tuple(names), sign, job.settings)
             self._check(needed)
             kept = self._ray.put(reduced(computation))
             workers = computation.workers or room.cpus or None
-            task = Task(job, needed, kept, workers, room.decoders)
-            for found, notes in answers(self._ray, parts, task, room):
-                for note in notes:
-                    watcher.note(note)
+            progress = opened.enter_context(Progress(self._ray, watcher))
+            task = Task(job, needed, kept, workers, room.decoders, tally=progress.tally)
+            for found, notes in answers(self._ray, chain([first], rest), task, room):
+                progress.note(notes)
                 if isinstance(found, VggfeatError):
                     raise found
-                for failure in found.failures:
-                    watcher.failed(failure)
-                watcher.advance(found.images)
+                progress.part_done(found)
                 yield found
 
     def _room(self, computation: Computation) -> Layout:

@@ -22,7 +22,7 @@ _PATIENCE = 5.0  # seconds, for a machine to answer
 
 @contextlib.contextmanager
 def connected(address: str | None = None, note: Note = lambda text: None) -> Iterator[Cluster]:
-    """A cluster, for the time of the block.
+    """A cluster, which is connected to when it is needed first, for the rest of the block.
 
     Args:
         address: `host:port` of its head; `auto` or None for `$RAY_ADDRESS`, else the one that runs
@@ -31,30 +31,36 @@ def connected(address: str | None = None, note: Note = lambda text: None) -> Ite
         note: told in words what is used.
 
     Raises:
-        VggfeatError: Ray is not installed, or the cluster not reached.
+        UsageError: there can be no cluster at such an address.
+
+    The cluster raises VggfeatError where Ray is not installed, or it is not reached.
     """
+    asked = _asked(address or AUTO)
+    with contextlib.ExitStack() as opened:
+        yield Cluster(lambda: opened.enter_context(_connection(asked, note)))
+
+
+@contextlib.contextmanager
+def _connection(asked: str, note: Note) -> Iterator[Any]:
     ray = package()
     if ray.is_initialized():  # by the program that calls us
-        yield Cluster(ray)
+        yield ray
         return
     try:
         with own_signals():
-            _connect(ray, _checked(address or AUTO), note)
+            _connect(ray, _reached(asked), note)
         hush(ray)
-        yield Cluster(ray)
+        yield ray
     finally:
         with own_signals():
             ray.shutdown()
 
 
-def _checked(address: str) -> str:
-    """The address, if there may be a cluster; `local` where none is running."""
-    asked = os.environ.get("RAY_ADDRESS", "") if address == AUTO else address
-    if address == AUTO and asked in ("", AUTO):
-        left = _left_by_ray()  # also by one that has died, for which Ray would wait long
-        return AUTO if left and _why_not(left) is None else LOCAL
-    if asked == LOCAL:
-        return LOCAL
+def _asked(address: str) -> str:
+    """The address in the one form that is of use: `host:port`, `auto` or `local`."""
+    asked = os.environ.get("RAY_ADDRESS") or AUTO if address == AUTO else address
+    if asked in (AUTO, LOCAL):
+        return asked
     if "://" in asked:
         raise UsageError(
             f"--ray {asked}: Ray Data does not work from outside a cluster: give host:port of its "
@@ -66,6 +72,16 @@ def _checked(address: str) -> str:
         raise UsageError(
             f"--ray {asked}: give host:port of the cluster's head, such as 10.0.0.1:6379"
         )
+    return asked
+
+
+def _reached(asked: str) -> str:
+    """The address, if there may be a cluster; `local` where none is running."""
+    if asked == LOCAL:
+        return LOCAL
+    if asked == AUTO:
+        left = _left_by_ray()  # also by one that has died, for which Ray would wait long
+        return AUTO if left and _why_not(left) is None else LOCAL
     if (why := _why_not(asked)) is not None:
         raise VggfeatError(f"no Ray cluster answers at {asked}: {why} (`ray status` tells more)")
     return asked

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vggfeat.ray.layout import Layout
 
 AT_ONCE = 10_000  # parts that are known to Ray
+_TRIES = 3  # of Ray Data as a whole
 _MANY = 4  # parts an actor, from which on each has two, so that no pause is between them
 
 
@@ -28,7 +29,29 @@ def answers(ray: Any, parts: Iterable[Part], task: Task, room: Layout) -> Iterat
     """
     rest = iter(parts)
     while some := list(islice(rest, AT_ONCE)):
-        yield from _answers(ray, some, task, room)
+        yield from _answers_to_all(ray, some, task, room)
+
+
+def _answers_to_all(ray: Any, parts: list[Part], task: Task, room: Layout) -> Iterator[Answer]:
+    """Begins again with the parts that have no answer where Ray Data gives up.
+
+    It has actors of its own on any node, without which it does not go on.
+    """
+    left = {part.number: part for part in parts}
+    errors = ray.exceptions
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            for answer in _answers(ray, list(left.values()), task, room):
+                if not isinstance(answer.found, VggfeatError):
+                    del left[answer.found.number]
+                yield answer
+            return
+        except errors.RayTaskError:
+            raise
+        except errors.RayError as error:
+            if not tries_left:
+                first = str(error).strip().partition("\n")[0]
+                raise VggfeatError(f"the Ray cluster failed: {first}") from error
 
 
 def _answers(ray: Any, parts: list[Part], task: Task, room: Layout) -> Iterator[Answer]:
@@ -63,7 +86,7 @@ def _answers(ray: Any, parts: list[Part], task: Task, room: Layout) -> Iterator[
     found = iter(done.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0))
     with contextlib.ExitStack() as opened:
         opened.callback(getattr(found, "close", lambda: None))
-        while (block := _next(ray, found)) is not None:
+        for block in found:
             for answer in block[ANSWER]:
                 yield pickle.loads(answer)
 
@@ -79,15 +102,3 @@ def _configure(ray: Any) -> None:
         detectors.detectors = []
     # An actor is busy with as many as it may have; else none would be started on new nodes.
     context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
-
-
-def _next(ray: Any, blocks: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
-    """The next block, None at the end. Raises VggfeatError."""
-    errors = ray.exceptions
-    try:
-        return next(blocks, None)
-    except errors.RayTaskError:
-        raise
-    except errors.RayError as error:
-        first = str(error).strip().partition("\n")[0]
-        raise VggfeatError(f"the Ray cluster failed: {first}") from error
