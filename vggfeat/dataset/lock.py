@@ -23,7 +23,7 @@ _LOOK_AGAIN = 0.5  # seconds
 def locked(
     folder: LocalFolder, shard: Shard, *, wait: bool, on_wait: Callable[[str], None]
 ) -> Iterator[None]:
-    """Hold the lock of a shard, and remove what dead processes have left.
+    """Hold the lock of a shard, and remove what dead processes have left, before and after.
 
     Others may hold those of other shards, if they divide the parts alike.
 
@@ -59,6 +59,7 @@ def locked(
             time.sleep(_LOOK_AGAIN * random.uniform(0.5, 1.5))
         _clean(folder, shard)
         yield
+        _clean(folder, shard)  # workers of a cluster may have died
 
 
 def _place(folder: LocalFolder, shard: str) -> Path:
