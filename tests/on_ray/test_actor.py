@@ -68,10 +68,10 @@ def test_parts_that_are_asked_for_side_by_side_are_those_of_a_local_run(
 def test_a_part_that_is_there_is_not_computed_again(images: Path, tmp_path: Path) -> None:
     (part,) = runs.parts(images, 100)
     actor = Actor(task(tmp_path / "feats"))
-    ((before, _),) = asked(actor, part)
+    ((before, *_),) = asked(actor, part)
     written = (tmp_path / "feats" / "part-00000.parquet").stat().st_mtime_ns
     # As another actor, after the one that has written it died.
-    ((after, _),) = asked(actor, part)
+    ((after, *_),) = asked(actor, part)
     assert isinstance(before, Record)
     assert isinstance(after, Record)
     assert (before.rows, before.failed) == (after.rows, after.failed) == (11, 1)
@@ -80,7 +80,7 @@ def test_a_part_that_is_there_is_not_computed_again(images: Path, tmp_path: Path
 
 def test_what_ends_a_run_is_an_answer(images: Path, tmp_path: Path) -> None:
     (part,) = runs.parts(images, 100)
-    ((found, _),) = asked(Actor(task(tmp_path / "feats", strict=True)), part)
+    ((found, *_),) = asked(Actor(task(tmp_path / "feats", strict=True)), part)
     assert isinstance(found, VggfeatError)
     assert str(found).startswith(f"{images / '0003.png'}: not an image")
 
@@ -89,7 +89,7 @@ def test_so_is_what_its_node_lacks(images: Path, tmp_path: Path) -> None:
     (part,) = runs.parts(images, 100)
     whole = task(tmp_path / "feats")
     lacking = replace(whole, needs=replace(whole.needs, versions={"numpy": "0.1"}))
-    ((found, _),) = asked(Actor(lacking), part)
+    ((found, *_),) = asked(Actor(lacking), part)
     assert isinstance(found, VggfeatError)
     assert "a node of the cluster has numpy" in str(found)
 
@@ -102,7 +102,7 @@ def test_so_is_that_the_engine_cannot_be_loaded(
 
     monkeypatch.setattr(Computation, "create", broken)
     (part,) = runs.parts(images, 100)
-    ((found, _),) = asked(Actor(task(tmp_path / "feats")), part)
+    ((found, *_),) = asked(Actor(task(tmp_path / "feats")), part)
     assert isinstance(found, VggfeatError)
     assert str(found) == (
         "a node of the cluster cannot compute: ImportError: libGL.so.1: not there"
@@ -124,7 +124,7 @@ def test_an_actor_that_dies_whenever_it_starts_is_given_up(
             Actor(fatal)
         os.waitpid(child, 0)
     monkeypatch.setattr(attempts, "_THIS_PROCESS", "the last")
-    ((found, _),) = asked(Actor(fatal), part)
+    ((found, *_),) = asked(Actor(fatal), part)
     assert isinstance(found, VggfeatError)
     assert str(found).startswith("4 processes of an actor died while the engine was loaded")
 

@@ -59,11 +59,10 @@ def test_images_count_once_though_actors_die_and_parts_are_done() -> None:
         time.sleep(0.1)
         again.advance(2)
         assert heard.becomes(9)
-        again.part_done(6)
-        shown.part_done(record(0)._replace(rows=6))
+        shown.part_done(record(0)._replace(rows=6), again.part_done(6))
         time.sleep(0.3)
         assert heard.images == 9
-        shown.part_done(record(1)._replace(rows=7))
+        shown.part_done(record(1)._replace(rows=7), other.part_done(7))
         assert heard.images == 13
 
 

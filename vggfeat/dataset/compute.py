@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import chain
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from vggfeat.dataset.folder import open_folder
 from vggfeat.dataset.forms import form
 from vggfeat.dataset.job import Job
 from vggfeat.dataset.manifest import unseal
-from vggfeat.dataset.part import Part, Record, record_of
+from vggfeat.dataset.part import SHOWN, Part, Record, record_of
 from vggfeat.dataset.work import PartWork
 from vggfeat.hidden import Hidden
 from vggfeat.outcome import Failure, Outcome
@@ -163,7 +163,13 @@ class _Working:
         if made is None or made.run != self._job.run:
             return None
         layers = (layer for layer, _ in self._job.layers)
-        return record_of(part, made, self._form.nbytes(part.name, layers, self._folder.size))
+        nbytes = self._form.nbytes(part.name, layers, self._folder.size)
+        record = record_of(part, made, nbytes)._replace(written=True, computed=made.computed)
+        old = self._form.open(self._folder, part.number, self._folder.size)
+        if not made.failed or old is None:
+            return record
+        with closing(old):
+            return record._replace(failures=tuple(old.failures[:SHOWN]))
 
     def _give_up(self) -> None:
         for work in self._works:

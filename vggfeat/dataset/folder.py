@@ -90,9 +90,5 @@ def open_folder(output: str, shard: Shard = ALL) -> Folder:
     return LocalFolder(Path(output), shard)
 
 
-def unwritable(shown: str, error: OSError) -> VggfeatError:
-    return VggfeatError(f"{shown}: cannot be written: {describe_os_error(error)}")
-
-
 def unreadable(shown: str, error: OSError) -> VggfeatError:
     return VggfeatError(f"{shown}: cannot be read: {describe_os_error(error)}")

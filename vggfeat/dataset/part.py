@@ -48,6 +48,7 @@ class Made(NamedTuple):
         rows: how many there are.
         failed: how many images have none.
         passing: how many of those failed for reasons that may pass.
+        computed: rows that were computed in that run.
     """
 
     settings: dict[str, Any]
@@ -58,6 +59,7 @@ class Made(NamedTuple):
     rows: int
     failed: int
     passing: int
+    computed: int
 
     def encode(self) -> bytes:
         return json.dumps(self._asdict()).encode()
@@ -71,7 +73,7 @@ class Made(NamedTuple):
         return made
 
 
-_KINDS = (dict, str, str, str, int, int, int, int)
+_KINDS = (dict, str, str, str, int, int, int, int, int)
 
 
 class Record(NamedTuple):

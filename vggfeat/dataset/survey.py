@@ -141,7 +141,8 @@ class Survey:
             if looked.nbytes != self._form.nbytes(name, self._layers, self.sizes.get):
                 return None
             told = self._told.about, "", "", looked.digest, looked.looked_ns
-            return Made(*told, looked.rows, looked.failed, looked.passing), looked.made_ns
+            counts = looked.rows, looked.failed, looked.passing, 0
+            return Made(*told, *counts), looked.made_ns
         made = self._form.made(self._folder, name, self.sizes.get)
         if made is None:
             return None

@@ -118,7 +118,7 @@ class PartWork:
         failed, passing = len(self._failures), sum(it.stamp is None for it in self._failures)
         made = Made(
             self._job.settings, self._job.run, part.unit.name, part.digest, part.began_ns,
-            self._rows, failed, passing,
+            self._rows, failed, passing, self._computed,
         )  # fmt: skip
         if own is not None and (unchanged := self._is_unchanged()):
             made = own.made

@@ -18,7 +18,7 @@ from vggfeat.ray import attempts, local
 from vggfeat.ray.decoding import PATIENCE, Decoders
 from vggfeat.ray.line import Line
 from vggfeat.ray.nodes import Needs
-from vggfeat.ray.progress import Telling
+from vggfeat.ray.progress import Answered, Telling
 from vggfeat.ray.quiet import package
 from vggfeat.ray.suspected import suspects
 
@@ -43,10 +43,12 @@ class Answer(NamedTuple):
     Attributes:
         found: its record, or what ends the run.
         notes: what a user should hear besides.
+        answered: with this part; None where there is no record.
     """
 
     found: Record | VggfeatError
     notes: list[str]
+    answered: Answered | None = None
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,13 @@ class Actor:
             name = f"{self._job.run}.{part.number}"
             died = f"died over {part.name}, or a part beside it; {_MEMORY}"
             with attempts.attempt(self._folder, name, died, self._tries):
-                record = self._line(part)
-            self._told.part_done(record.images)
-            found: Record | VggfeatError = record
+                found: Record | VggfeatError = self._line(part)
         except VggfeatError as error:
             found = error
+        answered = None if isinstance(found, VggfeatError) else self._told.part_done(found.images)
         with self._lock:
             notes, self._notes = self._notes, []
-        return Answer(found, notes)
+        return Answer(found, notes, answered)
 
     def _started(self, task: Task) -> Line:
         if lacking := task.needs.lacking():

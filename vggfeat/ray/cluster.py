@@ -101,11 +101,11 @@ class Cluster:
             workers = computation.workers or room.cpus or None
             progress = opened.enter_context(Progress(self._ray, watcher))
             task = Task(job, needed, kept, workers, room.decoders, tally=progress.tally)
-            for found, notes in answers(self._ray, chain([first], rest), task, room):
+            for found, notes, answered in answers(self._ray, chain([first], rest), task, room):
                 progress.note(notes)
                 if isinstance(found, VggfeatError):
                     raise found
-                progress.part_done(found)
+                progress.part_done(found, answered)
                 yield found
 
     def _room(self, computation: Computation) -> Layout:

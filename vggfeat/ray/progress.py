@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vggfeat.ray.quiet import package
 from vggfeat.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -28,14 +28,21 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._images: dict[str, int] = {}
+        self._told: dict[str, tuple[str, int]] = {}
 
-    def tell(self, actor: str, images: int) -> None:
-        self._images[actor] = images
+    def tell(self, actor: str, process: str, images: int) -> None:
+        self._told[actor] = process, images
 
-    def told(self) -> tuple[int, int]:
-        """Of how many actors, and how many images of parts that are not done."""
-        return len(self._images), sum(self._images.values())
+    def told(self) -> dict[str, int]:
+        """Images that each process has done, since it began."""
+        return dict(self._told.values())
+
+
+class Answered(NamedTuple):
+    """How many of its images a process has answered for, since it began."""
+
+    process: str
+    images: int
 
 
 class Telling(Watcher):
@@ -49,28 +56,25 @@ class Telling(Watcher):
     def __init__(self, tally: Any, actor: str) -> None:
         self._tally = tally
         self._actor = actor
+        self._process = uuid.uuid4().hex
         self._lock = threading.Lock()
-        self._images = 0
+        self._images = self._answered = 0
         self._told = 0.0
         self.advance(0)
 
     def advance(self, images: int) -> None:
         with self._lock:
             self._images += images
-            if time.monotonic() - self._told >= _EVERY:
-                self._tell()
+            now = time.monotonic()
+            if self._tally and now - self._told >= _EVERY:
+                self._told = now
+                self._tally.tell.remote(self._actor, self._process, self._images)
 
-    def part_done(self, images: int) -> None:
-        """To be called before the part is answered for: no image counts twice."""
+    def part_done(self, images: int) -> Answered:
+        """Images that were there already have not been told of."""
         with self._lock:
-            self._images = max(self._images - images, 0)
-            answer = self._tell()
-        if answer is not None:
-            package().wait([answer], timeout=_PATIENCE)  # at once, if it has started
-
-    def _tell(self) -> Any:
-        self._told = time.monotonic()
-        return self._tally and self._tally.tell.remote(self._actor, self._images)
+            self._answered = min(self._answered + images, self._images)
+            return Answered(self._process, self._answered)
 
 
 class Progress:
@@ -93,6 +97,7 @@ class Progress:
         self._watcher = watcher
         self._lock = threading.Lock()
         self._done = self._shown = 0
+        self._answered: dict[str, int] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True, name="progress")
 
@@ -110,8 +115,11 @@ class Progress:
             for note in notes:
                 self._watcher.note(note)
 
-    def part_done(self, record: Record) -> None:
+    def part_done(self, record: Record, answered: Answered | None) -> None:
         with self._lock:
+            if answered is not None:
+                before = self._answered.get(answered.process, 0)
+                self._answered[answered.process] = max(before, answered.images)
             for failure in record.failures:
                 self._watcher.failed(failure)
             self._done += record.images
@@ -122,15 +130,18 @@ class Progress:
         while not self._ended.wait(_EVERY):
             with self._lock:
                 try:
-                    actors, images = self._ray.get(self.tally.told.remote(), timeout=_EVERY)
+                    told = self._ray.get(self.tally.told.remote(), timeout=_EVERY)
                 except self._ray.exceptions.RayError:  # it is a help and no more
                     continue
-                self._show(self._done + images)
-                if actors:
+                self._show(self._done + sum(map(self._under_work, told, told.values())))
+                if told:
                     impatient = None
                 elif impatient and time.monotonic() > impatient:
                     impatient = None
                     self._watcher.note(_WAITING)
+
+    def _under_work(self, process: str, images: int) -> int:
+        return max(images - self._answered.get(process, 0), 0)
 
     def _show(self, images: int) -> None:
         if images > self._shown:

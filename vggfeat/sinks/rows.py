@@ -106,9 +106,6 @@ class RowFile(Rows):
             self.fd = os.dup(file.fileno())
         self._places = form.locate(self._data, names, kind)
 
-    def begins_with(self, header: bytes) -> bool:
-        return self._data[: len(header)] == header
-
     def __len__(self) -> int:
         return len(self._places)
 
