@@ -121,14 +121,33 @@ def open_generation(output: Path, opener: Callable[[Published], A]) -> tuple[Pub
                     f"{output}: there is no {beside(output).about.name} beside it: vggfeat did not "
                     "write it, or its companions were left behind"
                 )
-            opened = opener(published)
-            about = about_at(beside(output).about)
-            if about is not None and about["generation"] == published.about["generation"]:
-                return published, opened
+            opened = _opened(published, opener, output)
+            if opened and _is_there(published, output):
+                return published, opened[0]
         except TornError:
             if time.monotonic() > until:
                 raise
         time.sleep(_LOOK_AGAIN)
+
+
+def _opened(
+    published: Published, opener: Callable[[Published], A], output: Path
+) -> tuple[A] | None:
+    """What the opener gives; None where it fails at the vectors of a later generation."""
+    try:
+        return (opener(published),)
+    except TornError:
+        raise
+    except VggfeatError:
+        if _is_there(published, output):
+            raise
+        return None
+
+
+def _is_there(published: Published, output: Path) -> bool:
+    """Whether no later generation is published, or about to be."""
+    about = about_at(beside(output).about)
+    return about is not None and about["generation"] == published.about["generation"]
 
 
 def about_at(path: Path) -> dict[str, Any] | None:
