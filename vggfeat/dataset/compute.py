@@ -165,8 +165,10 @@ class _Working:
         layers = (layer for layer, _ in self._job.layers)
         nbytes = self._form.nbytes(part.name, layers, self._folder.size)
         record = record_of(part, made, nbytes)._replace(written=True, computed=made.computed)
+        if not made.failed:
+            return record
         old = self._form.open(self._folder, part.number, self._folder.size)
-        if not made.failed or old is None:
+        if old is None:
             return record
         with closing(old):
             return record._replace(failures=tuple(old.failures[:SHOWN]))
