@@ -10,7 +10,6 @@ import errno
 import io
 import itertools
 import json
-import multiprocessing
 import os
 import pkgutil
 import re
@@ -30,6 +29,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from PIL import Image
 
 from tests import networks
+from tests.stopping import stopping
 from vggfeat import Report, VggfeatError, extract, load_features, vgg16
 from vggfeat.errors import Interrupted
 
@@ -101,28 +101,10 @@ def run(output: str, inputs: list[str], wanted: dict[str, Any], **options: Any) 
         return str(error)
 
 
-def do_runs_that_stop(jobs: Connection) -> None:
-    """Each in a process of its own, forked where there are no threads."""
-    while True:
-        folder, stop, args = jobs.recv()
-        child = os.fork()
-        if child == 0:
-            os.chdir(folder)
-            with stop.prepared(), contextlib.suppress(Interrupted):
-                run(*args, batch_size=1)
-            os._exit(0)
-        jobs.send(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-
-
-@pytest.fixture
-def stopping() -> Iterator[Connection]:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=do_runs_that_stop, args=(there,), daemon=True)
-    process.start()
-    yield here
-    process.kill()
-    process.join()
+@pytest.fixture(name="stopping")
+def runs_that_stop() -> Iterator[Connection]:
+    with stopping(run) as jobs:
+        yield jobs
 
 
 class Story(stateful.RuleBasedStateMachine):

@@ -12,19 +12,13 @@ import pytest
 from tests.cli.command import lines
 from tests.cli.command import vggfeat as command
 from tests.cli.inside import run as vggfeat
-from tests.dataset.made import WIDTHS, pictures
-from tests.networks import weights
+from tests.dataset.made import in_parts_of_three
 from vggfeat.errors import UsageError
-from vggfeat.weights.formats import canonical
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vggfeat.dataset.job.MOST_IMAGES", 3)
-    canonical.write(weights(WIDTHS), tmp_path / "narrow.safetensors")
-    monkeypatch.setenv("VGGFEAT_WEIGHTS", str(tmp_path / "narrow.safetensors"))
-    pictures("imgs", 8)
+    in_parts_of_three(tmp_path, monkeypatch)
 
 
 def test_a_run_tells_of_its_parts() -> None:

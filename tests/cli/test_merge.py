@@ -11,20 +11,14 @@ import numpy as np
 import pytest
 
 from tests.cli.inside import run as vggfeat
-from tests.dataset.made import WIDTHS, pictures
-from tests.networks import weights
+from tests.dataset.made import in_parts_of_three, pictures
 from vggfeat import VggfeatError, load_features
 from vggfeat.errors import UsageError
-from vggfeat.weights.formats import canonical
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vggfeat.dataset.job.MOST_IMAGES", 3)
-    canonical.write(weights(WIDTHS), tmp_path / "narrow.safetensors")
-    monkeypatch.setenv("VGGFEAT_WEIGHTS", str(tmp_path / "narrow.safetensors"))
-    pictures("imgs", 8)
+    in_parts_of_three(tmp_path, monkeypatch)
     for name in ("imgs/0.ppm", "imgs/4.ppm"):
         Path(name).write_bytes(b"")
         os.utime(name, (5, 5))

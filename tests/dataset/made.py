@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from tests import networks
 from vggfeat import Report, extract, vgg16
+from vggfeat.weights.formats import canonical
 
 WIDTHS = dict.fromkeys(vgg16.WIDTHS, 4) | {"fc6": 6, "fc7": 5, "fc8": 10}
 WEIGHTS = [networks.weights(WIDTHS, seed) for seed in (1, 3)]
@@ -35,6 +37,15 @@ class Content(NamedTuple):
 def run(inputs: Any, output: str = "feats/", seed: int = 0, **options: Any) -> Report:
     """Extract by one of the small networks."""
     return extract(inputs, output, weights=WEIGHTS[seed], engine="ncnn", **options)
+
+
+def in_parts_of_three(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be where `imgs` has eight images, and the command takes a small network and small parts."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr("vggfeat.dataset.job.MOST_IMAGES", IMAGES)
+    canonical.write(WEIGHTS[0], place / "narrow.safetensors")
+    monkeypatch.setenv("VGGFEAT_WEIGHTS", str(place / "narrow.safetensors"))
+    pictures("imgs", 8)
 
 
 def pictures(folder: str | Path, count: int, first: int = 0) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import re
 import shutil
@@ -23,9 +22,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from tests.dataset.made import IMAGES, WEIGHTS, content, files, run, told
+from tests.stopping import stopping
 from tests.test_idempotence import BAD, FULL_DISK, GOOD, SIGINT, Stop
 from vggfeat import Report, VggfeatError
-from vggfeat.errors import Interrupted
 
 EXAMPLES = int(os.environ.get("VGGFEAT_EXAMPLES", "6"))
 STEPS = int(os.environ.get("VGGFEAT_STEPS", "12"))
@@ -50,34 +49,15 @@ def tried(output: str, wanted: dict[str, Any], **options: Any) -> Report | str:
         return str(error)
 
 
-def do_runs_that_stop(jobs: Connection) -> None:
-    """Each in a process of its own, forked where there are no threads."""
-    import pyarrow.parquet  # noqa: F401  # before the fork
-
-    while True:
-        folder, stop, args = jobs.recv()
-        child = os.fork()
-        if child == 0:
-            os.chdir(folder)
-            with (
-                mock.patch("vggfeat.dataset.job.MOST_IMAGES", IMAGES),
-                stop.prepared(),
-                contextlib.suppress(Interrupted),
-            ):
-                tried(*args, batch_size=1)
-            os._exit(0)
-        jobs.send(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+def in_small_parts(*args: Any, batch_size: int) -> None:
+    with mock.patch("vggfeat.dataset.job.MOST_IMAGES", IMAGES):
+        tried(*args, batch_size=batch_size)
 
 
-@pytest.fixture
-def stopping() -> Iterator[Connection]:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=do_runs_that_stop, args=(there,), daemon=True)
-    process.start()
-    yield here
-    process.kill()
-    process.join()
+@pytest.fixture(name="stopping")
+def runs_that_stop() -> Iterator[Connection]:
+    with stopping(in_small_parts) as jobs:
+        yield jobs
 
 
 class Story(stateful.RuleBasedStateMachine):

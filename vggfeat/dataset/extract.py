@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Generator, Iterable, Iterator, 
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vggfeat.computation import Computation
 from vggfeat.dataset.compute import compute_parts
@@ -19,6 +19,7 @@ from vggfeat.dataset.folder import open_folder, place_of
 from vggfeat.dataset.job import Job, most_images
 from vggfeat.dataset.local_folder import LocalFolder
 from vggfeat.dataset.lock import locked
+from vggfeat.dataset.manifest import Manifest
 from vggfeat.dataset.ours import check_ours, check_place
 from vggfeat.dataset.part import Part, Record
 from vggfeat.dataset.shard import ALL, Shard
@@ -33,6 +34,9 @@ from vggfeat.sources import ImageRef
 from vggfeat.sources.units import Units, open_units
 from vggfeat.suspects import Suspects
 from vggfeat.watcher import Watcher
+
+if TYPE_CHECKING:
+    from vggfeat.ray.cluster import Cluster
 
 
 class Options(NamedTuple):
@@ -96,17 +100,12 @@ def extract(
             names, most_images(rows), nul_separated=options.nul_separated, column=options.column
         )
         loaded = load()
-        before = None
-        if loaded.engine == "auto" and not options.fresh:
-            before = engine_there(told, loaded.settings(options.form))
+        cluster = None
         if options.ray is not None:
             from vggfeat.ray import connected
 
             cluster = held.enter_context(connected(options.ray, watcher.note))
-            engine = cluster.engine(loaded.engine, loaded.precision, before)
-            computation = replace(loaded, engine=engine).resolved(before)
-        else:
-            computation = loaded.resolved(before)
+        computation = _resolved(loaded, told, options, cluster)
         settings = computation.settings(options.form)
         job = Job(
             target, options.form, settings, uuid.uuid4().hex,
@@ -117,7 +116,7 @@ def extract(
         run = DatasetExtraction(units, folder, job, told, watcher, versions, pace)
         if options.dry_run:
             report = run.foresee()
-        elif options.ray is not None:
+        elif cluster is not None:
             run.start()
             report = run.carry_out(
                 lambda parts: cluster.extract_parts(parts, job, computation, watcher, names=names)
@@ -127,6 +126,18 @@ def extract(
                 _Here(job, computation, loaded.engine, run, pace, units, watcher)
             )
         return report._replace(output=output, layers=_written(job), dtype=settings["dtype"])
+
+
+def _resolved(
+    loaded: Computation, told: Manifest | None, options: Options, cluster: Cluster | None
+) -> Computation:
+    """By a certain engine: that of the rows that are there, else the best where it is to run."""
+    before = None
+    if loaded.engine == "auto" and not options.fresh:
+        before = engine_there(told, loaded.settings(options.form))
+    if cluster is not None:
+        loaded = replace(loaded, engine=cluster.engine(loaded.engine, loaded.precision, before))
+    return loaded.resolved(before)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from vggfeat.dataset.part import Made, Part, Record, part_name, part_of, record_
 from vggfeat.outcome import Failure
 from vggfeat.plan import refused
 from vggfeat.settings import difference
-from vggfeat.sinks.known import _FRESH_NS as FRESH_NS
+from vggfeat.sinks.known import FRESH_NS
 from vggfeat.sources.units import Unit
 
 A = TypeVar("A")

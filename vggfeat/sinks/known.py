@@ -12,7 +12,7 @@ from vggfeat.sinks.index import Entry
 
 # A file that is changed in the moment in which it is read may keep its stamp, where stamps are
 # coarse: two seconds on FAT. So stamps that were fresh when the run began prove nothing.
-_FRESH_NS = 2_000_000_000
+FRESH_NS = 2_000_000_000
 
 NEW, CHANGED, DOUBTFUL = "new", "changed", "maybe changed"
 
@@ -50,7 +50,7 @@ class Known:
         """Let count what a run has made that began then, and later than those added before."""
         rows = [Kept(entry, published, row) for row, entry in enumerate(entries)]
         self._rows += rows
-        fresh = began_ns - _FRESH_NS
+        fresh = began_ns - FRESH_NS
         made: Kept | Failure
         for made in chain[Kept | Failure](rows, failures):
             name, stamp = _name(made), _stamp(made)
